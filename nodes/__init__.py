@@ -1,0 +1,1 @@
+"""The nodes of the pack and everything they are made of."""

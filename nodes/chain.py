@@ -1,0 +1,159 @@
+"""Extend a film clip by clip: the provider's own extend where there is one, else from the picture at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from .film import MATCH_FIRST_FRAME, Film, Settings, framed, request_for, summary
+from .generation.clock import Clock
+from .generation.errors import InvalidInput
+from .generation.lifecycle import Clip, Report
+from .generation.ray import ASPECT_RATIOS
+from .generation.request import GenerationReference, GenerationRequest, Operation, StillImage
+from .generation.selection import AUTO, refusals
+from .media import clips, frames, images
+
+if TYPE_CHECKING:
+    from .studio import Studio
+
+Direction = Literal["forward", "backward"]
+Part = Literal["whole film", "new part"]
+
+LONGEST_FILM: Final = 30
+"""Seconds to which a film is extended. Luma's consumer help names about 30 s as the end of a chain."""
+FRAMES_PER_SECOND: Final = 24
+"""Of every Ray clip; inferred from Luma's prices, which count 24 frames a second."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The film to extend: generations of ours in order of play, or any video file."""
+
+    generations: tuple[str, ...] = ()
+    video: Path | None = None
+
+
+def extend(
+    studio: Studio,
+    settings: Settings,
+    *,
+    source: Source,
+    direction: Direction,
+    length: int,
+    part: Part,
+    clock: Clock,
+    report: Report,
+) -> Film:
+    """See `Studio.extend_video`."""
+    if bool(source.generations) == (source.video is not None):
+        raise InvalidInput(
+            "Extend Video needs one film to extend: connect a generation, a video or frames, and only one of them."
+        )
+    started = clock.now()
+    whole = source.video or studio.film_path(source.generations, clock=clock, report=report)
+    count, notes = _plan(settings, whole, length=length, part=part)
+    made: list[Clip] = []
+    earlier = [studio.clip_of(generation) for generation in source.generations]
+    parts = [source.video] if source.video is not None else [clip.path for clip in earlier]
+    edge = (earlier[-1] if direction == "forward" else earlier[0]) if earlier else None
+    for number in range(1, count + 1):
+        last = number == count
+        step = replace(settings, loop=settings.loop and last and direction == "forward")
+        edge_path = edge.path if edge is not None else whole
+        request, provider, said = _step(studio, step, edge, edge_path, direction)
+        notes += tuple(note for note in said if note not in notes)
+
+        def reported(words: str, fraction: float | None = None, number: int = number) -> None:
+            report(f"part {number} of {count}: {words}" if count > 1 else words, fraction)
+
+        edge = studio.lifecycle.generate(request, provider, clock=clock, report=reported)
+        notes += tuple(note for note in edge.notes if note not in notes)
+        made.append(edge)
+        parts = [*parts, edge.path] if direction == "forward" else [edge.path, *parts]
+    in_order = made if direction == "forward" else made[::-1]
+    if part == "new part":
+        parts = [clip.path for clip in in_order]
+    path = parts[0] if len(parts) == 1 else studio.join(parts, clock=clock, report=report)
+    ids = tuple(clip.entry.id for clip in in_order)
+    if part == "whole film":
+        ids = (*source.generations, *ids) if direction == "forward" else (*ids, *source.generations)
+    seconds = clips.inspect(path).seconds
+    line = f"film of {seconds:.0f} s · {summary(made, clock.now() - started)}"
+    return Film(path=path, generations=ids, summary=line, notes=notes, clips=tuple(made))
+
+
+def _plan(settings: Settings, whole: Path, *, length: int, part: Part) -> tuple[int, tuple[str, ...]]:
+    """How many clips to add, and what to say about it. Raises InvalidInput before anything is bought."""
+    facts = clips.inspect(whole)
+    # A clip of 5 s has 121 frames: the last one is the moment at which the next clip begins.
+    have = (facts.frames - 1) / float(facts.frame_rate)
+    if length > LONGEST_FILM:
+        raise InvalidInput(f"A film can be extended to {LONGEST_FILM} s, not to {length} s. Nothing was billed.")
+    missing = length - have
+    if missing < 0.5:
+        raise InvalidInput(
+            f"The film is {have:.1f} s long already; choose a length above that. Nothing was billed."
+        )
+    if part == "whole film" and facts.frame_rate != FRAMES_PER_SECOND:
+        raise InvalidInput(
+            f"The film has {float(facts.frame_rate):.3g} frames a second and Ray makes {FRAMES_PER_SECOND}: "
+            f"convert it to {FRAMES_PER_SECOND} first, or choose 'new part' and join it yourself. Nothing was billed."
+        )
+    count = ceil((missing - 0.25) / settings.duration)
+    reached = have + count * settings.duration
+    if reached > LONGEST_FILM + 0.5:
+        raise InvalidInput(
+            f"{count} clips of {settings.duration} s would make a film of {reached:.0f} s, and {LONGEST_FILM} s is "
+            "the most: choose a shorter length or duration. Nothing was billed."
+        )
+    notes = ()
+    if abs(reached - length) > 0.25:
+        notes = (f"the film will be {reached:.1f} s long, not {length} s: each clip adds {settings.duration} s",)
+    return count, notes
+
+
+def _step(
+    studio: Studio, settings: Settings, edge: Clip | None, path: Path, direction: Direction
+) -> tuple[GenerationRequest, str, tuple[str, ...]]:
+    """The request for the next clip, who is asked for it, and how it continues, in words."""
+    if edge is not None:
+        native = _native(studio, settings, edge, direction)
+        if native is not None:
+            return native, edge.entry.provider, (f"extended by {edge.entry.provider}'s own extend",)
+    name = "the film's last frame" if direction == "forward" else "the film's first frame"
+    picture = frames.last_frame(path) if direction == "forward" else frames.first_frame(path)
+    still = images.still(picture, name=name)
+    notes = (f"continued from {name} as a picture, and joined",)
+    if direction == "forward":
+        first, _, shaped, cropped = framed(settings, still, None)
+        request = request_for(shaped, Operation.IMAGE_TO_VIDEO, first_frame=first)
+    else:
+        _, last, shaped, cropped = framed(settings, None, still)
+        request = request_for(shaped, Operation.KEYFRAMES_TO_VIDEO, last_frame=last)
+    return request, settings.provider, (*notes, *cropped)
+
+
+def _native(studio: Studio, settings: Settings, edge: Clip, direction: Direction) -> GenerationRequest | None:
+    """The request for the provider's own extend of *edge*, if it has one and would be asked."""
+    entry = edge.entry
+    provider = studio.lifecycle.provider(entry.provider)
+    if settings.provider not in (AUTO, provider.name) or entry.job is None:
+        return None
+    if settings.provider == AUTO and not studio.lifecycle.configured(provider):
+        return None  # a shared film: made with somebody else's account
+    reference = GenerationReference(entry.id, entry.provider, entry.job.id, edge.path)
+    if settings.aspect_ratio == MATCH_FIRST_FRAME:
+        nearest = images.nearest_aspect_ratio(entry.width or 16, entry.height or 9, ASPECT_RATIOS)
+        settings = replace(settings, aspect_ratio=nearest)
+    forward = direction == "forward"
+    request = request_for(
+        settings,
+        Operation.EXTEND_VIDEO,
+        first_frame=reference if forward else None,
+        last_frame=None if forward else reference,
+    )
+    _, reasons = refusals(provider, request)
+    return None if reasons else request

@@ -1,0 +1,132 @@
+"""What an operation is asked for and what it gives back: settings in, a film out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+
+from .generation.budget import dollars
+from .generation.lifecycle import Clip
+from .generation.ray import ASPECT_RATIOS
+from .generation.request import GenerationRequest, Keyframe, Operation, StillImage
+from .generation.selection import AUTO
+from .media import images
+
+MATCH_FIRST_FRAME = "auto"
+"""The aspect ratio that follows the first picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What every operation asks the artist, as the widgets have it."""
+
+    prompt: str = ""
+    provider: str = AUTO
+    model: str = "ray-flash-2"
+    aspect_ratio: str = "16:9"
+    """A ratio, or "auto": the ratio nearest to the first picture, which is then sent whole."""
+    resolution: str = "720p"
+    duration: int = 5
+    """Seconds of one clip."""
+    loop: bool = False
+    take: int = 1
+    concepts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Film:
+    """What an operation gives back: one clip, or several joined."""
+
+    path: Path
+    generations: tuple[str, ...]
+    """Journal ids of the clips it is made of, in order of play."""
+    summary: str
+    """One line: model, length, size, provider, time, price."""
+    notes: tuple[str, ...] = ()
+    clips: tuple[Clip, ...] = ()
+    """The clips this call asked for."""
+
+
+def framed(
+    settings: Settings, first: StillImage | None, last: StillImage | None
+) -> tuple[StillImage | None, StillImage | None, Settings, tuple[str, ...]]:
+    """Both pictures in one shape, the settings with a ratio in place of "auto", and what was cropped, in words.
+
+    With "auto" the leading picture is sent whole: Ray follows its shape (inferred from Luma's behaviour as
+    ComfyUI's own node describes it), and the ratio named in the request is the nearest one.
+    """
+    leading = first or last
+    if leading is None:
+        return first, last, settings, ()
+    notes: list[str] = []
+    if settings.aspect_ratio == MATCH_FIRST_FRAME:
+        nearest = images.nearest_aspect_ratio(leading.width, leading.height, ASPECT_RATIOS)
+        settings = replace(settings, aspect_ratio=nearest)
+        shape = f"{leading.width}:{leading.height}"
+    else:
+        shape = settings.aspect_ratio
+    fitted: list[StillImage | None] = []
+    for name, still in (("first_frame", first), ("last_frame", last)):
+        if still is None:
+            fitted.append(None)
+            continue
+        cropped, words = images.fit(still, shape, name=name)
+        fitted.append(cropped)
+        if words:
+            notes.append(words)
+    return fitted[0], fitted[1], settings, tuple(notes)
+
+
+def film_of(clip: Clip, *, notes: tuple[str, ...] = (), seconds_waited: float) -> Film:
+    """A film of one clip."""
+    return Film(
+        path=clip.path,
+        generations=(clip.entry.id,),
+        summary=summary([clip], seconds_waited),
+        notes=(*notes, *clip.notes),
+        clips=(clip,),
+    )
+
+
+def summary(made: Sequence[Clip], seconds_waited: float) -> str:
+    """One line such as "ray-flash-2 · 5 s · 720p · wavespeed · 41 s · $0.20"."""
+    entry = made[-1].entry
+    seconds = sum((clip.entry.seconds or 0) for clip in made)
+    costs = [clip.entry.usd for clip in made if not clip.recalled]
+    unknown = any(cost is None for cost in costs)
+    usd = None if unknown else sum((cost for cost in costs if cost is not None), Decimal(0))
+    recalled = all(clip.recalled for clip in made)
+    price = "from the library" if recalled and not entry.local else dollars(usd)
+    words = [
+        "PREVIEW" if entry.local else entry.model,
+        f"{seconds:.0f} s",
+        f"{entry.width}x{entry.height}",
+        entry.provider,
+        f"{seconds_waited:.0f} s",
+        price,
+    ]
+    return " · ".join(words)
+
+
+def request_for(
+    settings: Settings,
+    operation: Operation,
+    first_frame: Keyframe | None = None,
+    last_frame: Keyframe | None = None,
+) -> GenerationRequest:
+    """The request for one clip."""
+    return GenerationRequest(
+        operation=operation,
+        model=settings.model,
+        prompt=settings.prompt,
+        aspect_ratio=settings.aspect_ratio,
+        resolution=settings.resolution,
+        duration=settings.duration,
+        loop=settings.loop,
+        concepts=settings.concepts,
+        first_frame=first_frame,
+        last_frame=last_frame,
+        take=settings.take,
+    )

@@ -1,0 +1,46 @@
+"""What a generation will cost, said before it is bought."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from .offer import Offer, Provider, Source
+from .request import GenerationRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quote:
+    """The price of one generation at one provider, before it is bought."""
+
+    provider: str
+    model: str
+    usd: Decimal | None
+    """None when the provider publishes no price."""
+    source: Source | None = None
+    recalled: bool = False
+    """The clip is already here or already paid: queueing it costs nothing."""
+
+    @property
+    def words(self) -> str:
+        """The price for people."""
+        if self.recalled:
+            return "$0.00 (already yours)"
+        return dollars(self.usd)
+
+
+def quote(provider: Provider, offer: Offer, request: GenerationRequest) -> Quote:
+    """The published price of *request*; `animatic` and other local providers cost nothing."""
+    return Quote(
+        provider=provider.name,
+        model=request.model,
+        usd=Decimal(0) if provider.local else offer.price(request),
+        source=offer.price_source,
+    )
+
+
+def dollars(usd: Decimal | None) -> str:
+    """USD for people: "free", "$0.20", or "price unknown"."""
+    if usd is None:
+        return "price unknown"
+    return "free" if usd == 0 else f"${usd:.2f}"

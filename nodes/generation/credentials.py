@@ -1,0 +1,112 @@
+"""Keys: from the environment, else from a private file; never printed, never in a workflow."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+_URL_SECRETS: Final = re.compile(r"(https?://)(?:[^\s/@\"']+@)?([^\s?#\"'<>]+)[?#][^\s\"'<>]*")
+_BEARER: Final = re.compile(r"(?i)\b(bearer|key|token)\s+[A-Za-z0-9._\-]{12,}")
+_known: set[str] = set()
+
+
+class Secret:
+    """A key that cannot be printed by accident; `reveal` is called where it is sent, and nowhere else."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+        _known.add(value)
+
+    def reveal(self) -> str:
+        """The key itself."""
+        return self._value
+
+    @property
+    def hint(self) -> str:
+        """The last four characters, to tell two keys apart; nothing of a short one."""
+        return f"...{self._value[-4:]}" if len(self._value) >= 12 else "..."
+
+    def __repr__(self) -> str:
+        return "<Secret>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a key is never pickled")
+
+
+def redact(text: str) -> str:
+    """*text* without keys and without the query part of URLs, which is where signatures are."""
+    for secret in _known:
+        if len(secret) >= 8:
+            text = text.replace(secret, "<key>")
+    text = _URL_SECRETS.sub(r"\1\2?<cut>", text)
+    return _BEARER.sub(r"\1 <key>", text)
+
+
+class Credentials:
+    """The keys of this machine's owner."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "keys.json"
+        """Read when the environment has nothing; readable by its owner only."""
+
+    def get(self, name: str) -> Secret | None:
+        """The key called *name*, in its provider's own spelling; None when there is none."""
+        value = self.setting(name)
+        return Secret(value) if value else None
+
+    def setting(self, name: str) -> str:
+        """A setting that is no secret, such as a bucket's name, kept like the keys; empty when there is none."""
+        return os.environ.get(name, "").strip() or self._saved().get(name, "").strip()
+
+    def find(self, names: Sequence[str]) -> dict[str, Secret] | None:
+        """All the keys in *names*, or None when one is missing."""
+        found = {name: self.get(name) for name in names}
+        complete = {name: secret for name, secret in found.items() if secret is not None}
+        return complete if len(complete) == len(names) else None
+
+    def source(self, name: str) -> str:
+        """Where the key called *name* comes from: "environment", "saved" or "missing"."""
+        if os.environ.get(name, "").strip():
+            return "environment"
+        return "saved" if self._saved().get(name, "").strip() else "missing"
+
+    def save(self, name: str, value: str) -> None:
+        """Keep a key in the private file; an empty *value* forgets it. Raises OSError."""
+        saved = self._saved()
+        if value.strip():
+            saved[name] = value.strip()
+        else:
+            saved.pop(name, None)
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # mkstemp opens with mode 0600: the key is never on disk readable by anybody else, not for a moment.
+        handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=".keys-")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(saved, file, indent=1, sort_keys=True)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(self.path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    def _saved(self) -> dict[str, str]:
+        try:
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        if not isinstance(content, dict):
+            return {}
+        return {name: value for name, value in content.items() if isinstance(value, str)}
+
+
+def missing(names: Iterable[str], credentials: Credentials) -> list[str]:
+    """Those of *names* for which there is no key."""
+    return [name for name in names if credentials.source(name) == "missing"]

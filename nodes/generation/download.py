@@ -1,0 +1,161 @@
+"""Bring a finished clip here: without credentials, over https, from public addresses, whole or not at all."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from .client import certificates
+from .clock import Clock
+from .errors import DownloadFailed, Interrupted
+
+ALLOWED_HOSTS: Final = "LUMA_RAY_ALLOWED_HOSTS"
+"""Environment variable with host:port pairs that the machine's owner trusts although they are not public."""
+MOST_BYTES: Final = 2 * 1024**3
+LONGEST: Final = 20 * 60
+"""Seconds for one clip."""
+_MOST_REDIRECTS: Final = 4
+_TIMEOUT: Final = (10.0, 30.0)
+_PIECE: Final = 1 << 18
+
+
+class _NotPublic(Exception):
+    """The name led to an address inside somebody's network."""
+
+
+class _PublicConnection(urllib3.connection.HTTPSConnection):
+    """Looks at the address it really reached, so a name that changes its mind (DNS rebinding) gains nothing."""
+
+    def _new_conn(self) -> Any:
+        connection = super()._new_conn()
+        address = ipaddress.ip_address(connection.getpeername()[0].split("%")[0])
+        mapped = getattr(address, "ipv4_mapped", None)
+        if not (mapped or address).is_global or (mapped or address).is_multicast:
+            connection.close()
+            raise _NotPublic
+        return connection
+
+
+class _PublicPool(urllib3.connectionpool.HTTPSConnectionPool):
+    ConnectionCls = _PublicConnection
+
+
+class _PublicAdapter(HTTPAdapter):
+    """Connections of its own to public addresses; through a proxy the proxy decides, as it must."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {
+            **urllib3.poolmanager.pool_classes_by_scheme,
+            "https": _PublicPool,
+        }
+
+
+def download(url: str, path: Path, *, clock: Clock, progress: Callable[[float], None]) -> None:
+    """Write what is at *url* to *path*, from the start each time.
+
+    *progress* gets fractions from 0 to 1. Raises DownloadFailed (the text holds the host, never the signed
+    URL) and Interrupted.
+    """
+    host = urlsplit(url).hostname
+    try:
+        _download(url, path, clock, progress)
+    except _NotPublic:
+        raise DownloadFailed(
+            f"The clip's address ({host}) is not on the public internet; not fetched."
+        ) from None
+    except requests.RequestException as error:
+        if any(isinstance(cause, _NotPublic) for cause in (error.__context__, *error.args)):
+            raise DownloadFailed(
+                f"The clip's address ({host}) is not on the public internet; not fetched."
+            ) from None
+        raise DownloadFailed(f"The download from {host} broke off ({type(error).__name__}).") from None
+    except OSError as error:
+        free = shutil.disk_usage(path.parent).free if path.parent.exists() else 0
+        raise DownloadFailed(
+            f"The clip could not be written ({error.strerror}; {free / 1e9:.1f} GB free)."
+        ) from None
+
+
+def _download(url: str, path: Path, clock: Clock, progress: Callable[[float], None]) -> None:
+    deadline = clock.now() + LONGEST
+    with requests.Session() as session:
+        session.mount("https://", _PublicAdapter())
+        with _follow(session, url) as response:
+            expected = _content_length(response)
+            received = 0
+            with path.open("wb") as file:
+                for piece in response.iter_content(_PIECE):
+                    file.write(piece)
+                    received += len(piece)
+                    if received > MOST_BYTES:
+                        raise DownloadFailed(f"The clip is larger than {MOST_BYTES >> 30} GiB; not fetched.")
+                    if clock.stopped:
+                        raise Interrupted("Stopped while the finished clip was being downloaded.")
+                    if clock.now() > deadline:
+                        raise DownloadFailed(f"The download took longer than {LONGEST // 60} minutes.")
+                    if expected:
+                        progress(min(received / expected, 1.0))
+                file.flush()
+                os.fsync(file.fileno())
+    if received == 0 or (expected is not None and received != expected):
+        raise DownloadFailed(f"The download ended after {received} of {expected or 'some'} bytes.")
+
+
+def _follow(session: requests.Session, url: str) -> requests.Response:
+    """Open *url*, following a few redirects, each checked like the first address."""
+    for _ in range(_MOST_REDIRECTS):
+        _allow(url)
+        verify = certificates()
+        response = session.get(
+            url,
+            # netrc must not add credentials, and compressed transfer would make the length a lie
+            auth=lambda prepared: prepared,
+            headers={"Accept-Encoding": "identity"},
+            timeout=_TIMEOUT,
+            allow_redirects=False,
+            stream=True,
+            verify=verify,
+        )
+        if response.is_redirect:
+            url = urljoin(url, response.headers["Location"])
+            response.close()
+            continue
+        if response.status_code != 200:
+            code = response.status_code
+            response.close()
+            raise DownloadFailed(f"{urlsplit(url).hostname} answered {code} instead of the clip.")
+        if response.headers.get("Content-Type", "").startswith("text/html"):
+            response.close()
+            raise DownloadFailed(f"{urlsplit(url).hostname} answered with a web page instead of the clip.")
+        return response
+    raise DownloadFailed("The clip's address redirects too often.")
+
+
+def _allow(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme == "https" and parts.hostname:
+        return
+    trusted = {item.strip().lower() for item in os.environ.get(ALLOWED_HOSTS, "").split(",") if item.strip()}
+    if parts.scheme == "http" and parts.netloc.lower() in trusted:
+        return
+    raise DownloadFailed(
+        f"The clip's address ({parts.scheme}://{parts.hostname}) is not https; not fetched. "
+        f"The owner of this machine can trust a host with {ALLOWED_HOSTS}."
+    )
+
+
+def _content_length(response: requests.Response) -> int | None:
+    try:
+        return int(response.headers["Content-Length"])
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,77 @@
+"""Finished clips on disk, under names that say what they are; the journal finds them again."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import InvalidInput
+from .journal import Entry
+
+
+class Library:
+    """The folder of clips. Its owner may move or delete files: a missing one is downloaded again if it can be."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def find(self, entry: Entry) -> Path | None:
+        """The clip of a completed generation, if its file is still here."""
+        if entry.clip is None:
+            return None
+        path = self._inside(entry.clip)
+        return path if path.is_file() else None
+
+    def name(self, entry: Entry) -> str:
+        """Where the clip of *entry* goes, below the folder: by month, name and id."""
+        day = time.strftime("%Y-%m/%Y-%m-%d", time.gmtime(entry.created_at))
+        model = re.sub(r"[^a-z0-9.-]", "-", entry.model.lower())
+        return f"{day}_{model}_{entry.id}.mp4"
+
+    @contextmanager
+    def arriving(self, name: str) -> Iterator[Path]:
+        """A temporary file on the same disk; what is left of it after a failure is removed."""
+        target = self._inside(name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".arriving-", suffix=".mp4")
+        os.close(handle)
+        path = Path(temporary)
+        # mkstemp makes files that only the owner reads; a clip is an ordinary output.
+        path.chmod(0o644)
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def keep(self, arrived: Path, name: str) -> Path:
+        """Give a whole, checked file its final name; durable when this returns."""
+        target = self._inside(name)
+        with arrived.open("rb+") as file:
+            os.fsync(file.fileno())
+        arrived.replace(target)
+        _sync_folder(target.parent)
+        return target
+
+    def _inside(self, name: str) -> Path:
+        root = self.folder.resolve()
+        path = (root / name).resolve()
+        if not path.is_relative_to(root):
+            raise InvalidInput("A clip's name leads out of the library's folder.")
+        return path
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable, where the system lets a folder be opened."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except (OSError, PermissionError):
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

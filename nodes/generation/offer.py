@@ -1,0 +1,242 @@
+"""What a provider sells and how it is asked for it: offers are data, a provider is a few short methods."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from .errors import UploadFailed
+from .request import GenerationRequest, Json, Operation, StillImage
+
+if TYPE_CHECKING:
+    from .client import Client
+    from .clock import Clock
+    from .credentials import Secret
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where a fact about the world was read."""
+
+    where: str
+    day: str
+    """ISO date."""
+    unverified: bool = False
+    """True when it is not the provider's own current word: a third party's copy, or our conclusion."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """One model in one operation at one provider, with its limits and its price."""
+
+    model: str
+    operation: Operation
+    endpoint: str
+    durations: tuple[int, ...]
+    """Seconds."""
+    resolutions: tuple[str, ...]
+    aspect_ratios: tuple[str, ...]
+    keyframes: frozenset[tuple[str, str]]
+    """Allowed kinds of (first, last) frame: "none", "image" or "generation" each."""
+    loops: frozenset[tuple[str, str]] = frozenset()
+    """The kinds of keyframes with which `loop` is allowed."""
+    concepts: tuple[str, ...] = ()
+    prompt_length: tuple[int, int] = (1, 5000)
+    """Characters."""
+    prompt_optional_with_image: bool = False
+    image_sides: tuple[int, int] | None = None
+    """Smallest and largest side of a picture, pixels; None where the provider documents no limit."""
+    prices: Mapping[tuple[str, int], Decimal] = field(default_factory=dict)
+    """USD for (resolution, seconds)."""
+    price_source: Source | None = None
+
+    def price(self, request: GenerationRequest) -> Decimal | None:
+        """USD for *request*; None when the provider publishes no price for it."""
+        return self.prices.get((request.resolution, request.duration))
+
+    def refusals(self, request: GenerationRequest) -> list[str]:
+        """Everything in *request* that this offer does not cover, each as half a sentence."""
+        kinds = request.keyframe_kinds
+        reasons = []
+        if kinds not in self.keyframes:
+            reasons.append(_keyframe_refusal(kinds))
+        if request.duration not in self.durations:
+            reasons.append(f"no {request.duration} s ({_listed(f'{d} s' for d in self.durations)} only)")
+        if request.resolution not in self.resolutions:
+            reasons.append(f"no {request.resolution} ({_listed(self.resolutions)} only)")
+        if request.aspect_ratio not in self.aspect_ratios:
+            reasons.append(f"no {request.aspect_ratio} ({_listed(self.aspect_ratios)} only)")
+        if request.loop and not self.loops:
+            reasons.append("no loop")
+        elif request.loop and kinds not in self.loops:
+            reasons.append("no loop together with a last frame")
+        reasons += [f"no camera concept {key!r}" for key in request.concepts if key not in self.concepts]
+        reasons += self._prompt_refusals(request)
+        reasons += self._image_refusals(request)
+        return reasons
+
+    def _prompt_refusals(self, request: GenerationRequest) -> list[str]:
+        shortest, longest = self.prompt_length
+        length = len(request.prompt.strip())
+        if length == 0:
+            if self.prompt_optional_with_image and request.stills:
+                return []
+            lifted = " unless a picture is given" if self.prompt_optional_with_image else ""
+            return [f"the prompt is empty, and it is required{lifted}"]
+        if length < shortest:
+            return [f"the prompt has {length} characters, at least {shortest} are needed"]
+        if len(request.prompt) > longest:
+            return [f"the prompt has {len(request.prompt)} characters, at most {longest} are taken"]
+        return []
+
+    def _image_refusals(self, request: GenerationRequest) -> list[str]:
+        if self.image_sides is None:
+            return []
+        smallest, largest = self.image_sides
+        reasons = []
+        for name, frame in zip(("first frame", "last frame"), request.keyframes, strict=True):
+            if not isinstance(frame, StillImage):
+                continue
+            size = f"the {name} is {frame.width}x{frame.height} pixels"
+            if min(frame.width, frame.height) < smallest:
+                reasons.append(f"{size}, each side must have at least {smallest}")
+            if max(frame.width, frame.height) > largest:
+                reasons.append(f"{size}, each side may have at most {largest}")
+        return reasons
+
+
+def _keyframe_refusal(kinds: tuple[str, str]) -> str:
+    first, last = kinds
+    words = {"image": "a picture", "generation": "an earlier generation"}
+    parts = [
+        f"{words[kind]} as {name} frame" for kind, name in ((first, "first"), (last, "last")) if kind in words
+    ]
+    return "no " + " with ".join(parts) if parts else "a first or last frame is needed"
+
+
+def _listed(items: Any) -> str:
+    return ", ".join(str(item) for item in items)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """The provider's handle of a running generation: plain JSON, good in any process at any later time."""
+
+    id: str
+    details: Json = field(default_factory=dict)
+    """What else the provider returned for asking again, such as its own poll URL. Never a signed URL."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pending:
+    """Not done yet."""
+
+    note: str = ""
+    """The state in a word for the person, such as "queued"."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed:
+    """Done: the clip can be downloaded."""
+
+    url: str
+    billed_usd: Decimal | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """Ended without a clip."""
+
+    reason: str
+    """What happened and what to change, as a sentence."""
+    billing: str
+    """What the failure means for the bill, as a sentence."""
+
+
+Status = Pending | Completed | Failed
+
+Cancellation = Literal["confirmed", "asked", "impossible"]
+
+
+class Provider(ABC):
+    """One service that runs Ray. Stateless: one instance serves every generation, on any thread."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    """The name for people."""
+    about: ClassVar[str]
+    """One line for lists: what it is and what is special about paying there."""
+    docs: ClassVar[str]
+    base_url: ClassVar[str] = ""
+    base_url_variable: ClassVar[str] = ""
+    """Environment variable with which the machine's owner points at another origin (a proxy, an emulator)."""
+    secrets: ClassVar[tuple[str, ...]] = ()
+    """Environment variables with its credentials, in the provider's own spelling."""
+    offers: ClassVar[tuple[Offer, ...]]
+    local: ClassVar[bool] = False
+    """Runs on this machine, free: needs no key, no upload and no download."""
+    experimental: ClassVar[str] = ""
+    """Why it is experimental; empty where it is not."""
+    takes_urls_only: ClassVar[bool] = False
+    """Pictures must be at a public URL (see `hosting`), they cannot be sent along."""
+    reconciles: ClassVar[bool] = False
+    """`reconcile` can find a job whose create was never answered."""
+    typical_seconds: ClassVar[int] = 100
+    patience: ClassVar[int] = 45 * 60
+    """Seconds after which waiting ends with `StillRunning`; the job stays collectable."""
+    cancel_notice: ClassVar[str] = ""
+    """What happens to a job whose wait was stopped, as a sentence."""
+
+    def sign(self, secrets: Mapping[str, Secret]) -> dict[str, str]:
+        """Headers that prove who asks. The client sends them to the provider's own origin only."""
+        return {}
+
+    def error_text(self, reply: Any) -> str:
+        """The provider's own words in the body of an error answer, or an empty string."""
+        return ""
+
+    @abstractmethod
+    def encode(self, request: GenerationRequest, pictures: Mapping[str, str]) -> Json:
+        """*request* in the provider's words. Pure; *pictures* maps a still's sha256 to what `upload` gave."""
+
+    @abstractmethod
+    def submit(self, client: Client, offer: Offer, body: Json) -> Job:
+        """Start the job. Billable: called at most once per generation."""
+
+    @abstractmethod
+    def status(self, client: Client, job: Job) -> Status:
+        """Look once. Never waits; `lifecycle` owns the loop."""
+
+    def upload(self, client: Client, still: StillImage) -> str:
+        """Put a picture where this provider reads it; what comes back goes into `encode`."""
+        raise UploadFailed(f"{self.title} takes pictures by public URL only.")
+
+    def reconcile(self, client: Client, asked: Json, since: float, known: Sequence[str]) -> Job | None:
+        """Look for a job that was created but never answered.
+
+        *asked* is the request as the journal holds it, *since* when the create went out (seconds since the
+        epoch), *known* the ids of jobs that belong to other generations.
+        """
+        return None
+
+    def cancel(self, client: Client, job: Job) -> Cancellation:
+        """Ask the provider to stop a job."""
+        return "impossible"
+
+    def download(
+        self,
+        completed: Completed,
+        path: Path,
+        *,
+        request: GenerationRequest | None,
+        clock: Clock,
+        progress: Callable[[float], None],
+    ) -> None:
+        """Bring the clip to *path*. *request* is None when another process asked for the clip."""
+        from .download import download
+
+        download(completed.url, path, clock=clock, progress=progress)

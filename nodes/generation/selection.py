@@ -1,0 +1,118 @@
+"""Which provider serves a request: the one named, or the cheapest that works on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from .budget import quote
+from .credentials import Credentials, missing
+from .errors import MissingCredentials, UnsupportedRequest
+from .offer import Offer, Provider
+from .request import GenerationRequest
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A provider and the offer of it that serves a request."""
+
+    provider: Provider
+    offer: Offer
+    reason: str = ""
+    """Why this one, for the person; empty where it was named."""
+
+
+def refusals(provider: Provider, request: GenerationRequest) -> tuple[Offer | None, list[str]]:
+    """The offer of *provider* that fits best, and what it does not cover (empty when it covers everything)."""
+    title = request.operation.words
+    offers = [offer for offer in provider.offers if offer.operation is request.operation]
+    if not offers:
+        return None, [f"no {title}"]
+    matching = [offer for offer in offers if offer.model == request.model]
+    if not matching:
+        models = ", ".join(dict.fromkeys(offer.model for offer in offers))
+        return None, [f"no {request.model} for {title} ({models} only)"]
+    best = min(matching, key=lambda offer: len(offer.refusals(request)))
+    reasons = best.refusals(request)
+    reasons += [
+        f"it cannot use a clip made at {reference.provider} (only the provider that made it knows it)"
+        for reference in request.references
+        if reference.provider != provider.name
+    ]
+    return best, reasons
+
+
+def select(
+    providers: Sequence[Provider], request: GenerationRequest, name: str, credentials: Credentials
+) -> Selection:
+    """The provider called *name*; for "auto" the cheapest with credentials, else the local preview.
+
+    Raises UnsupportedRequest with every reason at once, MissingCredentials.
+    """
+    if name == AUTO:
+        return _cheapest(providers, request, credentials)
+    provider = next((candidate for candidate in providers if candidate.name == name), None)
+    if provider is None:
+        known = ", ".join(candidate.name for candidate in providers)
+        raise UnsupportedRequest(
+            f"There is no provider called {name!r}; there are {known}. Nothing was billed."
+        )
+    offer, reasons = refusals(provider, request)
+    if reasons or offer is None:
+        others = [
+            other.name
+            for other in providers
+            if other is not provider and not other.local and not refusals(other, request)[1]
+        ]
+        instead = f" {', '.join(others)} would do it." if others else ""
+        raise UnsupportedRequest(
+            f"{provider.title} cannot do this {request.operation.words}: {'; '.join(reasons)}.{instead} "
+            "Nothing was sent or billed."
+        )
+    lacking = missing(provider.secrets, credentials)
+    if lacking:
+        raise MissingCredentials(
+            f"{provider.title} needs {' and '.join(lacking)}: set it in the environment of ComfyUI, or save it "
+            f"with `luma-ray key {lacking[0]}` (kept in {credentials.path.name} in ComfyUI's private user "
+            "folder). Nothing was sent or billed."
+        )
+    return Selection(provider, offer)
+
+
+def _cheapest(
+    providers: Sequence[Provider], request: GenerationRequest, credentials: Credentials
+) -> Selection:
+    configured = [p for p in providers if not p.local and not missing(p.secrets, credentials)]
+    fitting: list[tuple[Decimal, int, Selection]] = []
+    reasons: list[str] = []
+    for order, provider in enumerate(configured):
+        offer, refused = refusals(provider, request)
+        if refused or offer is None:
+            reasons.append(f"{provider.name}: {', '.join(refused)}")
+            continue
+        price = quote(provider, offer, request).usd
+        # A price nobody knows counts as the dearest, so it is never chosen over a known one.
+        fitting.append(
+            (price if price is not None else Decimal("Infinity"), order, Selection(provider, offer))
+        )
+    if fitting:
+        return min(fitting, key=lambda item: item[:2])[2]
+    if reasons:
+        raise UnsupportedRequest(
+            f"No provider with a key on this machine does this {request.operation.words}. {'; '.join(reasons)}. "
+            "Nothing was sent or billed. The free preview is there as provider 'animatic'."
+        )
+    for provider in (candidate for candidate in providers if candidate.local):
+        offer, refused = refusals(provider, request)
+        if offer is not None and not refused:
+            return Selection(
+                provider, offer, "No key on this machine, so this is a free local preview, not Luma Ray."
+            )
+        reasons.append(f"{provider.name}: {', '.join(refused)}")
+    raise UnsupportedRequest(
+        f"No key is set on this machine, and the free preview cannot do this {request.operation.words}. "
+        f"{'; '.join(reasons)}. Nothing was sent or billed."
+    )

@@ -1,0 +1,8 @@
+"""Every way to give a picture a public URL, in the order they are tried."""
+
+from __future__ import annotations
+
+from ..generation.hosting import Hosting
+from .s3 import S3
+
+HOSTS: tuple[Hosting, ...] = (S3(),)

@@ -1,0 +1,155 @@
+"""The widgets that several nodes share, built from what the providers offer."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from typing import Any
+
+from comfy_api.latest import io
+
+from .generation.ray import ASPECT_RATIOS, CONCEPTS, DURATIONS, RESOLUTIONS
+from .generation.request import Operation
+from .generation.selection import AUTO
+from .providers import PROVIDERS
+
+CATEGORY = "video/Luma Ray"
+_FIELDS = {field.name for field in dataclasses.fields(io.Schema)}
+
+Generation = io.Custom("RAY_GENERATION")
+"""Journal ids of a film's clips, in order of play: a tuple of strings. Holds no key, no URL, no path."""
+Concepts = io.Custom("RAY_CONCEPTS")
+"""Camera concepts: a tuple of their keys."""
+
+
+def schema(**fields: Any) -> Any:
+    """A node's schema; fields that this ComfyUI does not know yet are left out."""
+    return io.Schema(**{name: value for name, value in fields.items() if name in _FIELDS})
+
+
+def widget(kind: Any, id: str, **options: Any) -> Any:
+    """An input of *kind* (`io.Int` and so on); options that this ComfyUI does not know yet are left out."""
+    known = inspect.signature(kind.Input.__init__).parameters
+    return kind.Input(id, **{name: value for name, value in options.items() if name in known})
+
+
+def _sold(operation: Operation, attribute: str, order: tuple[Any, ...]) -> list[Any]:
+    """What any provider sells in *operation*, in our order: the choices of a widget."""
+    offers = [offer for provider in PROVIDERS for offer in provider.offers if offer.operation is operation]
+    sold = {value for offer in offers for value in getattr(offer, attribute)}
+    return [value for value in order if value in sold]
+
+
+def prompt(*, required: bool) -> Any:
+    """The prompt. Without ComfyUI's {a|b} dice: another wording at each Queue would be another purchase."""
+    when = "Required." if required else "Optional when a picture is given."
+    return widget(
+        io.String,
+        "prompt",
+        multiline=True,
+        default="",
+        dynamic_prompts=False,
+        tooltip=f"What happens in the shot, 3 to 5000 characters. {when} Ray has no negative prompt.",
+    )
+
+
+def shared(operation: Operation, *, prompt_required: bool, follows_picture: bool) -> list[Any]:
+    """The inputs that every generating node begins with; their order is a public contract."""
+    ratios = _sold(operation, "aspect_ratios", ASPECT_RATIOS)
+    models = list(
+        dict.fromkeys(
+            offer.model for provider in PROVIDERS for offer in provider.offers if offer.operation is operation
+        )
+    )
+    return [
+        prompt(required=prompt_required),
+        provider(),
+        widget(
+            io.Combo,
+            "model",
+            options=models,
+            default="ray-flash-2",
+            tooltip="ray-flash-2 is faster and costs about a third; ray-2 has the finer picture.",
+        ),
+        widget(
+            io.Combo,
+            "aspect_ratio",
+            options=["auto", *ratios] if follows_picture else ratios,
+            default="auto" if follows_picture else "16:9",
+            tooltip=(
+                "auto: the shape of the first picture. Any other choice crops the pictures to it, in the middle."
+                if follows_picture
+                else "Width to height of the clip."
+            ),
+        ),
+        widget(
+            io.Combo,
+            "resolution",
+            options=_sold(operation, "resolutions", RESOLUTIONS),
+            default="720p",
+            tooltip="Size of the shorter side. A 9 s clip as frames needs 2.4 GB at 720p and 5.4 GB at 1080p.",
+        ),
+        widget(
+            io.Combo,
+            "duration",
+            options=[f"{seconds} s" for seconds in _sold(operation, "durations", DURATIONS)],
+            default="5 s",
+            tooltip="Length of one clip. Which lengths are sold depends on the provider; none is rounded.",
+        ),
+        widget(
+            io.Boolean,
+            "loop",
+            default=False,
+            tooltip="The end flows into the beginning. Not together with a last frame.",
+        ),
+        widget(
+            io.Int,
+            "take",
+            default=1,
+            min=1,
+            max=9999,
+            tooltip=(
+                "Ray has no seed. The same settings with the same take are the clip you already have, free; "
+                "a new take is a new purchase."
+            ),
+        ),
+    ]
+
+
+def provider() -> Any:
+    """Who makes and bills the clip."""
+    return widget(
+        io.Combo,
+        "provider",
+        options=[AUTO, *(candidate.name for candidate in PROVIDERS)],
+        default=AUTO,
+        tooltip=(
+            "auto: the cheapest provider with a key on this machine; without any key the free local preview. "
+            "A provider by name never falls back to another."
+        ),
+    )
+
+
+def concepts() -> Any:
+    """Where Ray Camera Concepts is linked."""
+    return Concepts.Input("concepts", optional=True, tooltip="Camera moves from Ray Camera Concepts.")
+
+
+def concept_choices() -> list[str]:
+    """The camera concepts, with a first choice that is none."""
+    return ["none", *CONCEPTS]
+
+
+def film_outputs() -> list[Any]:
+    """What every generating node gives; their order is a public contract."""
+    return [
+        io.Image.Output("frames", tooltip="All frames [frames, height, width, 3]; decoded only when linked."),
+        io.Video.Output("video", tooltip="The clip as a file, for Save Video; needs no memory."),
+        io.Image.Output("last_frame", tooltip="The last frame alone, without decoding the rest into memory."),
+        Generation.Output("generation", tooltip="For Ray Extend Video and Ray Frames."),
+    ]
+
+
+def seconds(duration: str) -> int:
+    """The number in a duration choice such as "5 s"."""
+    return int(duration.split()[0])

@@ -1,0 +1,1 @@
+"""Tensors and video files: the only place that touches torch, PIL and av."""

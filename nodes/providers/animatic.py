@@ -1,0 +1,127 @@
+"""The free local preview: the same operations as Ray 2, rendered on this machine and marked PREVIEW."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..generation.errors import Interrupted, InvalidInput
+from ..generation.offer import Completed, Job, Offer, Provider, Source, Status
+from ..generation.ray import ASPECT_RATIOS, CONCEPTS, MODELS, frame_size, proportion
+from ..generation.request import GenerationReference, GenerationRequest, Json, Keyframe, Operation
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from ..generation.client import Client
+    from ..generation.clock import Clock
+
+_KINDS = ("none", "image", "generation")
+_KEYFRAMES = {
+    Operation.TEXT_TO_VIDEO: {("none", "none")},
+    Operation.IMAGE_TO_VIDEO: {("image", "none")},
+    Operation.KEYFRAMES_TO_VIDEO: {("image", "image"), ("none", "image")},
+    Operation.EXTEND_VIDEO: {(a, b) for a in _KINDS for b in _KINDS if "generation" in (a, b)},
+}
+_RESOLUTIONS = ("540p", "720p", "1080p")
+_DURATIONS = (5, 9, 10)
+
+
+class Animatic(Provider):
+    """An honest pre-visualisation: title cards, camera moves over your pictures, eased morphs. Never Ray."""
+
+    name = "animatic"
+    title = "Animatic"
+    about = "free preview on this machine, no key, no network: timing, framing and camera, not Ray's picture"
+    docs = ""
+    local = True
+    cancel_notice = "is free."
+    offers = tuple(
+        Offer(
+            model=model,
+            operation=operation,
+            endpoint="",
+            durations=_DURATIONS,
+            resolutions=_RESOLUTIONS,
+            aspect_ratios=ASPECT_RATIOS,
+            keyframes=frozenset(kinds),
+            loops=frozenset(pair for pair in kinds if pair[1] == "none"),
+            concepts=CONCEPTS,
+            prompt_length=(3, 5000),
+            prompt_optional_with_image=True,
+            image_sides=(16, 16384),
+            prices={
+                (resolution, seconds): Decimal(0) for resolution in _RESOLUTIONS for seconds in _DURATIONS
+            },
+            price_source=Source(where="this pack", day="2026-11-21"),
+        )
+        for model in MODELS
+        for operation, kinds in _KEYFRAMES.items()
+    )
+
+    def encode(self, request: GenerationRequest, pictures: Mapping[str, str]) -> Json:  # noqa: ARG002
+        """Nothing is sent anywhere."""
+        return {}
+
+    def submit(self, client: Client, offer: Offer, body: Json) -> Job:  # noqa: ARG002
+        """Nothing to start: the rendering is the download."""
+        return Job(id=secrets.token_hex(8))
+
+    def status(self, client: Client, job: Job) -> Status:  # noqa: ARG002
+        """Ready to be rendered."""
+        return Completed(url="", billed_usd=Decimal(0))
+
+    def download(
+        self,
+        completed: Completed,  # noqa: ARG002
+        path: Path,
+        *,
+        request: GenerationRequest | None,
+        clock: Clock,
+        progress: Callable[[float], None],
+    ) -> None:
+        """Render the preview to *path*."""
+        from ..media.animatic import RenderStopped, Shot, render
+
+        if request is None:
+            raise InvalidInput("A local preview is rendered again by queueing its graph; it is free.")
+        first, last = (
+            _picture(frame, at_end=end) for frame, end in zip(request.keyframes, (True, False), strict=True)
+        )
+        leading = first if first is not None else last
+        shape = proportion(request.aspect_ratio) if leading is None else leading.shape[1] / leading.shape[0]
+        width, height = frame_size(request.resolution, shape)
+        shot = Shot(
+            prompt=request.prompt,
+            width=width,
+            height=height,
+            duration=request.duration,
+            model=request.model,
+            concepts=request.concepts,
+            loop=request.loop,
+            first_frame=first,
+            last_frame=last,
+            follows=isinstance(request.first_frame, GenerationReference),
+        )
+        try:
+            render(shot, path, progress=progress, stopped=lambda: clock.stopped)
+        except RenderStopped:
+            raise Interrupted("The preview was stopped; it is free.") from None
+
+
+def _picture(frame: Keyframe | None, *, at_end: bool) -> npt.NDArray[np.uint8] | None:
+    """A keyframe as uint8 [H, W, 3]; of an earlier clip its last frame, or its first where it comes after."""
+    from ..media import frames, images
+
+    if frame is None:
+        return None
+    if not isinstance(frame, GenerationReference):
+        return images.pixels(frame)
+    if frame.clip is None:
+        raise InvalidInput(f"The clip of generation {frame.id} is not in the library; queue its graph first.")
+    still = frames.last_frame(frame.clip) if at_end else frames.first_frame(frame.clip)
+    return images.pixels(images.still(still, name="the earlier clip"))

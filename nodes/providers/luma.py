@@ -1,0 +1,229 @@
+"""Luma's own Dream Machine API v1: https://docs.lumalabs.ai/docs/video-generation.
+
+Contract: Luma's OpenAPI "Dream Machine API" 1.1.0 and the `lumaai` SDK 1.21.0, read 2026-11-20; error texts
+and billing of failures from Luma's docs (Errors, FAQ), same day. Not verified by a live call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from ..generation.offer import Completed, Failed, Job, Offer, Pending, Provider, Source, Status
+from ..generation.ray import ASPECT_RATIOS, CONCEPTS, RESOLUTIONS
+from ..generation.request import GenerationReference, GenerationRequest, Json, Operation, StillImage
+
+if TYPE_CHECKING:
+    from ..generation.client import Client
+    from ..generation.credentials import Secret
+
+_PRICE_SOURCE: Final = Source(
+    where="two public copies of lumalabs.ai's price table", day="2026-11-20", unverified=True
+)
+_PRICES: Final = {
+    # (model, seconds): USD for 540p, 720p, 1080p, 4k
+    ("ray-2", 5): ("0.40", "0.71", "0.86", "0.96"),
+    ("ray-2", 9): ("0.72", "1.27", "1.54", "1.72"),
+    ("ray-flash-2", 5): ("0.14", "0.24", "0.39", "0.49"),
+    ("ray-flash-2", 9): ("0.25", "0.44", "0.71", "0.89"),
+}
+
+_KEYFRAMES: Final = {
+    Operation.TEXT_TO_VIDEO: {("none", "none")},
+    Operation.IMAGE_TO_VIDEO: {("image", "none")},
+    Operation.KEYFRAMES_TO_VIDEO: {("image", "image"), ("none", "image")},
+    Operation.EXTEND_VIDEO: {
+        ("generation", "none"),
+        ("none", "generation"),
+        ("generation", "image"),
+        ("image", "generation"),
+        ("generation", "generation"),
+    },
+}
+# "Loop is not supported for keyframes / extend reverse / interpolate ...": only where there is no last frame.
+_LOOPS: Final = frozenset({("none", "none"), ("image", "none"), ("generation", "none")})
+
+_FAILURES: Final = {
+    "contains blacklisted words": "Luma refused the prompt: it contains a word on Luma's list. Reword it.",
+    "failed to read user input frames": (
+        "Luma could not fetch the image URL. The picture's host must be reachable from the internet and the "
+        "link still valid; check the hosting settings."
+    ),
+    "failed to moderate image": (
+        "Luma could not fetch the image URL to check the picture. The picture's host must be reachable from "
+        "the internet; check the hosting settings."
+    ),
+    "frame moderation failed": "Luma's safety check rejected one of the pictures.",
+    "advanced prompt moderation failed": "Luma's safety check rejected the prompt. Reword it.",
+    "advanced moderation failed": "Luma's safety check rejected the prompt or a picture.",
+    "prompt processing failed": "Luma could not process the prompt. Reword it, or try again.",
+    "error dispatching job": "Luma could not start the job. Try again.",
+    "job failed": "Luma's model failed on this job. Try again, or change the prompt.",
+    "error processing callback": "Luma failed while reporting the job. Try again.",
+}
+_REFUNDED: Final = "Luma refunds failed generations in full."
+
+
+class Luma(Provider):
+    """Luma's own API: every operation of Ray 2, keys from lumalabs.ai/dream-machine/api/keys."""
+
+    name = "luma"
+    title = "Luma"
+    about = "Luma's own Dream Machine API; the only one here with extend by generation, 4k and concepts"
+    docs = "https://docs.lumalabs.ai/docs/video-generation"
+    base_url = "https://api.lumalabs.ai/dream-machine/v1"
+    base_url_variable = "LUMAAI_BASE_URL"
+    secrets = ("LUMAAI_API_KEY",)
+    takes_urls_only = True
+    reconciles = True
+    cancel_notice = "cannot cancel a job that is running: it finishes there and is billed."
+    offers = tuple(
+        Offer(
+            model=model,
+            operation=operation,
+            endpoint="generations/video",
+            durations=(5, 9),
+            resolutions=RESOLUTIONS,
+            aspect_ratios=ASPECT_RATIOS,
+            keyframes=frozenset(kinds),
+            loops=_LOOPS & kinds,
+            concepts=CONCEPTS,
+            prompt_length=(3, 5000),
+            prompt_optional_with_image=True,
+            prices={
+                (resolution, seconds): Decimal(usd)
+                for (priced, seconds), row in _PRICES.items()
+                if priced == model
+                for resolution, usd in zip(RESOLUTIONS, row, strict=True)
+            },
+            price_source=_PRICE_SOURCE,
+        )
+        for model in ("ray-2", "ray-flash-2")
+        for operation, kinds in _KEYFRAMES.items()
+    )
+
+    def sign(self, secrets: Mapping[str, Secret]) -> dict[str, str]:
+        """Bearer authentication."""
+        return {"Authorization": f"Bearer {secrets['LUMAAI_API_KEY'].reveal()}"}
+
+    def error_text(self, reply: Any) -> str:
+        """`detail` is a string, or for a 422 a list of objects (inferred)."""
+        detail = reply["detail"]
+        if isinstance(detail, str):
+            return detail
+        return "; ".join(str(item["msg"]) for item in detail)
+
+    def encode(self, request: GenerationRequest, pictures: Mapping[str, str]) -> Json:
+        """The create body; pictures are public URLs."""
+        body: Json = {
+            "generation_type": "video",
+            "model": request.model,
+            "aspect_ratio": request.aspect_ratio,
+            "resolution": request.resolution,
+            "duration": f"{request.duration}s",
+            "loop": request.loop,
+        }
+        if request.prompt.strip():
+            body["prompt"] = request.prompt
+        if request.concepts:
+            body["concepts"] = [{"key": key} for key in request.concepts]
+        keyframes = {}
+        for name, frame in zip(("frame0", "frame1"), request.keyframes, strict=True):
+            if isinstance(frame, StillImage):
+                keyframes[name] = {"type": "image", "url": pictures[frame.sha256]}
+            elif isinstance(frame, GenerationReference):
+                keyframes[name] = {"type": "generation", "id": frame.job_id}
+        if keyframes:
+            body["keyframes"] = keyframes
+        return body
+
+    def submit(self, client: Client, offer: Offer, body: Json) -> Job:
+        """POST /generations/video. Luma charges here and refunds what fails."""
+        return Job(id=_id(client.create(offer.endpoint, body)))
+
+    def status(self, client: Client, job: Job) -> Status:
+        """GET /generations/{id}."""
+        reply = client.get(f"generations/{job.id}")
+        match reply["state"]:
+            case "queued" | "dreaming" as state:
+                return Pending(note=state)
+            case "completed":
+                return Completed(url=_text(reply["assets"]["video"]))
+            case "failed":
+                return _failed(reply.get("failure_reason"))
+            case unknown:
+                raise ValueError(f"unknown state {unknown!r}")
+
+    def reconcile(self, client: Client, asked: Json, since: float, known: Sequence[str]) -> Job | None:
+        """Look through GET /generations (newest first) for the request, created about then and not ours yet."""
+        matches: list[tuple[float, str]] = []
+        offset = 0
+        while True:
+            page = client.get("generations", {"limit": 100, "offset": offset})
+            listed = page["generations"]
+            for item in listed:
+                created = _created(item)
+                near = created is None or since - 300 <= created <= since + 3600
+                if near and item["id"] not in known and _same(item, asked):
+                    matches.append((created or since, _id(item)))
+            oldest = _created(listed[-1]) if listed else None
+            offset += len(listed)
+            if not page.get("has_more") or oldest is None or oldest < since - 300:
+                break
+        return Job(id=min(matches)[1]) if matches else None
+
+
+def _id(reply: Any) -> str:
+    return _text(reply["id"])
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("text expected")
+    return value
+
+
+def _created(item: Any) -> float | None:
+    try:
+        return datetime.fromisoformat(item["created_at"].replace("Z", "+00:00")).timestamp()
+    except (KeyError, AttributeError, ValueError):
+        return None  # no field of a generation is required, and Python 3.10 reads few spellings of a time
+
+
+def _same(item: Any, asked: Json) -> bool:
+    """Whether a listed generation is what we asked for, by every field that Luma echoes."""
+    echo = item.get("request") or {}
+    expected = {
+        "model": asked["model"],
+        "prompt": asked["prompt"],
+        "aspect_ratio": asked["aspect_ratio"],
+        "resolution": asked["resolution"],
+        "duration": f"{asked['duration']}s",
+        "loop": asked["loop"],
+    }
+    for name, value in expected.items():
+        told = echo.get(name, item.get(name) if name == "model" else None)
+        if told is not None and told != value:
+            return False
+    if echo.get("prompt") is None and asked["prompt"].strip():
+        return False
+    frames = echo.get("keyframes") or {}
+    for name, ours in (("frame0", asked["first_frame"]), ("frame1", asked["last_frame"])):
+        theirs = frames.get(name)
+        if ours is None or theirs is None:
+            if ours is not theirs:
+                return False
+            continue
+        if ("image" in ours) != (theirs["type"] == "image"):
+            return False
+        if "job" in ours and theirs.get("id") != ours["job"]:
+            return False
+    return True
+
+
+def _failed(reason: str | None) -> Failed:
+    known = _FAILURES.get((reason or "").removeprefix("400: ").strip().lower())
+    words = known or f"Luma's job failed: {(reason or 'no reason given').strip().rstrip('.')}."
+    return Failed(reason=words, billing=_REFUNDED)

@@ -1,0 +1,163 @@
+"""The operations as nodes, the command line and the demo call them: pictures and films in, films out."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+from . import chain
+from .film import MATCH_FIRST_FRAME, Film, Settings, film_of, framed, request_for
+from .generation.clock import Clock
+from .generation.credentials import Credentials
+from .generation.errors import InvalidInput
+from .generation.journal import Journal
+from .generation.library import Library
+from .generation.lifecycle import Clip, Lifecycle, Report
+from .generation.request import GenerationRequest, Operation, StillImage
+from .generation.selection import AUTO
+from .hosting import HOSTS
+from .media import clips, seams
+from .providers import PROVIDERS
+
+
+class Studio:
+    """All operations over one journal and one library. Safe on any number of threads."""
+
+    def __init__(self, private: Path, library: Path) -> None:
+        self.private = private
+        """The owner's folder: journal and keys."""
+        self.credentials = Credentials(private)
+        self.library = Library(library)
+        self.lifecycle = Lifecycle(
+            journal=Journal.at(private),
+            library=self.library,
+            credentials=self.credentials,
+            providers=PROVIDERS,
+            hosts=HOSTS,
+            inspect=clips.inspect,
+        )
+
+    def text_to_video(self, settings: Settings, *, clock: Clock, report: Report) -> Film:
+        """A clip from a prompt. Raises everything in `generation.errors`."""
+        if settings.aspect_ratio == MATCH_FIRST_FRAME:
+            settings = replace(settings, aspect_ratio="16:9")
+        return self._one(request_for(settings, Operation.TEXT_TO_VIDEO), settings, (), clock, report)
+
+    def image_to_video(
+        self, settings: Settings, first_frame: StillImage, *, clock: Clock, report: Report
+    ) -> Film:
+        """A clip that starts on a picture."""
+        first, _, settings, notes = framed(settings, first_frame, None)
+        request = request_for(settings, Operation.IMAGE_TO_VIDEO, first_frame=first)
+        return self._one(request, settings, notes, clock, report)
+
+    def keyframes_to_video(
+        self,
+        settings: Settings,
+        first_frame: StillImage | None,
+        last_frame: StillImage | None,
+        *,
+        clock: Clock,
+        report: Report,
+    ) -> Film:
+        """A clip that starts on one picture, ends on another, or both."""
+        if first_frame is None and last_frame is None:
+            raise InvalidInput(
+                "Keyframes to Video needs a first frame, a last frame, or both; connect one. Nothing was billed."
+            )
+        if last_frame is None and first_frame is not None:
+            return self.image_to_video(settings, first_frame, clock=clock, report=report)
+        first, last, settings, notes = framed(settings, first_frame, last_frame)
+        request = request_for(settings, Operation.KEYFRAMES_TO_VIDEO, first_frame=first, last_frame=last)
+        return self._one(request, settings, notes, clock, report)
+
+    def extend_video(
+        self,
+        settings: Settings,
+        *,
+        generations: tuple[str, ...] = (),
+        video: Path | None = None,
+        direction: chain.Direction = "forward",
+        length: int = 15,
+        part: chain.Part = "whole film",
+        clock: Clock,
+        report: Report,
+    ) -> Film:
+        """Continue a film to *length* seconds, clip by clip, after its end or before its start.
+
+        The film is *generations* (journal ids in order of play) or any *video* file. Each added clip is a
+        generation of its own: stopping keeps those that are there, and queueing again buys only the rest.
+        """
+        return chain.extend(
+            self,
+            settings,
+            source=chain.Source(generations=generations, video=video),
+            direction=direction,
+            length=length,
+            part=part,
+            clock=clock,
+            report=report,
+        )
+
+    def collect(self, id: str, provider: str = AUTO, *, clock: Clock, report: Report) -> Film:
+        """Bring back a paid clip by journal id or by the provider's own id. Buys nothing."""
+        if not id.strip():
+            raise InvalidInput("Give the id of a generation: ours (ray-...) or the provider's own.")
+        started = clock.now()
+        clip = self.lifecycle.collect(id, provider, clock=clock, report=report)
+        return film_of(clip, seconds_waited=clock.now() - started)
+
+    def clip_of(self, generation: str) -> Clip:
+        """The finished clip of a generation, if it is in the library. Raises InvalidInput."""
+        entry = self.lifecycle.journal.get(generation)
+        path = self.library.find(entry) if entry is not None else None
+        if entry is None or path is None:
+            raise InvalidInput(
+                f"The clip of generation {generation} is not on this machine. 'Ray Collect Generation' brings a "
+                "paid one back."
+            )
+        return Clip(path=path, entry=entry, recalled=True)
+
+    def film_path(self, generations: tuple[str, ...], *, clock: Clock, report: Report) -> Path:
+        """The file of a film: its one clip, or its clips joined (once, kept in the library)."""
+        parts = [self.clip_of(generation).path for generation in generations]
+        return parts[0] if len(parts) == 1 else self.join(parts, clock=clock, report=report)
+
+    def join(self, parts: list[Path], *, clock: Clock, report: Report) -> Path:
+        """The film of *parts*, repeated frames at the seams dropped; made once for the same parts."""
+        name = f"films/film_{_names(parts)}.mp4"
+        path = self.library.folder / name
+        if path.is_file():
+            return path
+        with self.library.arriving(name) as arriving:
+            seams.join(
+                parts,
+                arriving,
+                stopped=lambda: clock.stopped,
+                progress=lambda fraction: report("joining the clips", fraction),
+            )
+            return self.library.keep(arriving, name)
+
+    def _one(
+        self,
+        request: GenerationRequest,
+        settings: Settings,
+        notes: tuple[str, ...],
+        clock: Clock,
+        report: Report,
+    ) -> Film:
+        started = clock.now()
+        for note in notes:
+            report(note)
+        clip = self.lifecycle.generate(request, settings.provider, clock=clock, report=report)
+        return film_of(clip, notes=notes, seconds_waited=clock.now() - started)
+
+
+def _names(parts: list[Path]) -> str:
+    """A name for a film of *parts*: the same files, unchanged, give the same name."""
+    seen = hashlib.sha256()
+    for part in parts:
+        facts = part.stat()
+        seen.update(f"{part.resolve()}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
+    return seen.hexdigest()[:16]
