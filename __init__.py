@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 WEB_DIRECTORY = "./web"
@@ -11,6 +12,10 @@ __all__ = ["WEB_DIRECTORY", "comfy_entrypoint"]
 
 async def comfy_entrypoint() -> Any:
     """The nodes, for ComfyUI."""
-    from .nodes.extension import entrypoint
-
-    return entrypoint()
+    try:
+        from .nodes.extension import LumaRay
+    except BaseException:
+        # ComfyUI logs one line of whatever goes wrong here; the person who reports it needs all of it.
+        logging.getLogger(__name__).exception("Luma Ray could not be loaded")
+        raise
+    return LumaRay()

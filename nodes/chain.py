@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 from .film import MATCH_FIRST_FRAME, Film, Settings, framed, request_for, summary
 from .generation.clock import Clock
 from .generation.errors import InvalidInput
 from .generation.lifecycle import Clip, Report
-from .generation.ray import ASPECT_RATIOS
-from .generation.request import GenerationReference, GenerationRequest, Operation, StillImage
+from .generation.ray import ASPECT_RATIOS, FRAMES_PER_SECOND, LONGEST_FILM
+from .generation.request import GenerationReference, GenerationRequest, Operation
 from .generation.selection import AUTO, refusals
 from .media import clips, frames, images
 
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 
 Direction = Literal["forward", "backward"]
 Part = Literal["whole film", "new part"]
-
-LONGEST_FILM: Final = 30
-"""Seconds to which a film is extended. Luma's consumer help names about 30 s as the end of a chain."""
-FRAMES_PER_SECOND: Final = 24
-"""Of every Ray clip; inferred from Luma's prices, which count 24 frames a second."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +86,9 @@ def _plan(settings: Settings, whole: Path, *, length: int, part: Part) -> tuple[
     # A clip of 5 s has 121 frames: the last one is the moment at which the next clip begins.
     have = (facts.frames - 1) / float(facts.frame_rate)
     if length > LONGEST_FILM:
-        raise InvalidInput(f"A film can be extended to {LONGEST_FILM} s, not to {length} s. Nothing was billed.")
+        raise InvalidInput(
+            f"A film can be extended to {LONGEST_FILM} s, not to {length} s. Nothing was billed."
+        )
     missing = length - have
     if missing < 0.5:
         raise InvalidInput(
@@ -109,9 +106,11 @@ def _plan(settings: Settings, whole: Path, *, length: int, part: Part) -> tuple[
             f"{count} clips of {settings.duration} s would make a film of {reached:.0f} s, and {LONGEST_FILM} s is "
             "the most: choose a shorter length or duration. Nothing was billed."
         )
-    notes = ()
+    notes: tuple[str, ...] = ()
     if abs(reached - length) > 0.25:
-        notes = (f"the film will be {reached:.1f} s long, not {length} s: each clip adds {settings.duration} s",)
+        notes = (
+            f"the film will be {reached:.1f} s long, not {length} s: each clip adds {settings.duration} s",
+        )
     return count, notes
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
@@ -12,6 +12,9 @@ from .generation.ray import ASPECT_RATIOS, CONCEPTS, DURATIONS, RESOLUTIONS
 from .generation.request import Operation
 from .generation.selection import AUTO
 from .providers import PROVIDERS
+
+if TYPE_CHECKING:
+    from .film import Settings
 
 CATEGORY = "video/Luma Ray"
 _FIELDS = {field.name for field in dataclasses.fields(io.Schema)}
@@ -38,6 +41,24 @@ def _sold(operation: Operation, attribute: str, order: tuple[Any, ...]) -> list[
     offers = [offer for provider in PROVIDERS for offer in provider.offers if offer.operation is operation]
     sold = {value for offer in offers for value in getattr(offer, attribute)}
     return [value for value in order if value in sold]
+
+
+def generating(**fields: Any) -> Any:
+    """The schema of a node that gives a film: the common outputs, and what the host needs to know."""
+    return schema(
+        category=CATEGORY,
+        outputs=film_outputs(),
+        hidden=[io.Hidden.unique_id, io.Hidden.prompt],
+        has_intermediate_output=True,
+        **fields,
+    )
+
+
+def settings(*, duration: str, concepts: tuple[str, ...] = (), **widgets: Any) -> Settings:
+    """The widgets of `shared` as the operations take them."""
+    from .film import Settings
+
+    return Settings(duration=int(duration.removesuffix(" s")), concepts=tuple(concepts or ()), **widgets)
 
 
 def prompt(*, required: bool) -> Any:
@@ -148,8 +169,3 @@ def film_outputs() -> list[Any]:
         io.Image.Output("last_frame", tooltip="The last frame alone, without decoding the rest into memory."),
         Generation.Output("generation", tooltip="For Ray Extend Video and Ray Frames."),
     ]
-
-
-def seconds(duration: str) -> int:
-    """The number in a duration choice such as "5 s"."""
-    return int(duration.split()[0])

@@ -27,13 +27,18 @@ CONCEPTS: Final = (
 )  # fmt: skip
 """The 34 camera concepts, grouped for people."""
 
+FRAMES_PER_SECOND: Final = 24
+"""Of every Ray clip; inferred from Luma's prices, which count 24 frames a second."""
+LONGEST_FILM: Final = 30
+"""Seconds to which a film is extended; where Luma's own app ends a chain of extends."""
+
 SHORT_SIDE: Final = {"540p": 540, "720p": 720, "1080p": 1080, "4k": 2160}
 """Pixels of the shorter side. Inferred: Luma publishes prices per pixel, no table of frame sizes."""
 
 
 def proportion(aspect_ratio: str) -> float:
     """Width divided by height of a ratio such as `"16:9"`."""
-    width, height = aspect_ratio.split(":")
+    width, _, height = aspect_ratio.partition(":")
     return int(width) / int(height)
 
 

@@ -1,0 +1,46 @@
+# Needs CPython 3.10 or newer and make, nothing else.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+PY := $(BIN)/python
+RUN := PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY)
+
+.PHONY: help demo test lint types tests clean
+help:
+	@echo "make demo   text, image, keyframes and extend, offline and free -> demo_output/"
+	@echo "make test   lint, types and all tests"
+	@echo "make clean  remove what these made"
+
+demo: $(VENV)/demo.stamp
+	$(RUN) -m luma_ray.nodes.cli demo --out demo_output
+
+test: lint types tests
+
+lint: $(VENV)/test.stamp
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+types: $(VENV)/test.stamp
+	$(RUN) -m mypy nodes
+
+# Not `python -m pytest`: that puts this folder on the path, where ComfyUI's own module `nodes` would be ours.
+tests: $(VENV)/test.stamp
+	$(BIN)/pytest tests
+
+# torch first and by its own version: with one present, any is accepted; left to itself, pip would take the
+# newest with gigabytes of CUDA.
+$(PY):
+	$(PYTHON) -c "import sys; sys.exit('Python 3.10 or newer is needed, this is ' + sys.version.split()[0] if sys.version_info < (3, 10) else 0)"
+	$(PYTHON) -m venv $$($(PYTHON) -c "import torch" 2>/dev/null && echo --system-site-packages) $(VENV)
+	$(RUN) -c "import torch" 2>/dev/null || $(RUN) -m pip install --quiet torch==2.13.0
+
+$(VENV)/demo.stamp: $(PY) pyproject.toml
+	$(RUN) -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/test.stamp: $(PY) pyproject.toml
+	$(RUN) -m pip install --quiet --editable ".[dev]"
+	touch $@ $(VENV)/demo.stamp
+
+clean:
+	rm -rf $(VENV) demo_output .mypy_cache .ruff_cache tests/.pytest_cache luma_ray.egg-info

@@ -1,0 +1,87 @@
+"""Ray Extend Video: a film goes on, after its end or before its start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from . import host, inputs
+from .generation.ray import LONGEST_FILM
+from .generation.request import Operation
+
+
+class RayExtendVideo(io.ComfyNode):
+    """A film made longer, clip by clip."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        """The node as ComfyUI shows it."""
+        return inputs.generating(
+            node_id="RayExtendVideo",
+            display_name="Ray Extend Video",
+            description=(
+                "Makes a film longer, up to 30 s: by the provider's own extend where it has one and made the clip, "
+                "else from the film's last picture, joined without a repeated frame."
+            ),
+            search_aliases=["luma", "ray 2", "ray flash", "extend", "continue", "longer", "lengthen"],
+            inputs=[
+                *inputs.shared(Operation.EXTEND_VIDEO, prompt_required=True, follows_picture=True),
+                inputs.widget(
+                    io.Combo,
+                    "direction",
+                    options=["forward", "backward"],
+                    default="forward",
+                    tooltip="forward: what happens next. backward: what happened before.",
+                ),
+                inputs.widget(
+                    io.Int,
+                    "length",
+                    default=15,
+                    min=6,
+                    max=LONGEST_FILM,
+                    tooltip="Seconds of the whole film. It grows by whole clips of the duration above.",
+                ),
+                inputs.widget(
+                    io.Combo,
+                    "output",
+                    options=["whole film", "new part"],
+                    default="whole film",
+                    tooltip="The film with its new part joined to it, or the new part alone.",
+                ),
+                inputs.Generation.Input(
+                    "generation", optional=True, tooltip="The film to extend, from a Ray node. Best: no loss."
+                ),
+                io.Video.Input("video", optional=True, tooltip="Or any video file."),
+                io.Image.Input("frames", optional=True, tooltip="Or frames, 24 a second."),
+                inputs.concepts(),
+            ],
+        )
+
+    @classmethod
+    async def execute(
+        cls,
+        direction: Any,
+        length: int,
+        output: Any,
+        generation: tuple[str, ...] = (),
+        video: Any = None,
+        frames: Any = None,
+        concepts: tuple[str, ...] = (),
+        **widgets: Any,
+    ) -> Any:
+        """Buy or recall the clips that are missing."""
+        settings = inputs.settings(concepts=concepts, **widgets)
+        return await host.film(
+            cls,
+            lambda studio, clock, report: studio.extend_video(
+                settings,
+                generations=tuple(generation or ()),
+                video=host.one_video(video, frames),
+                direction=direction,
+                length=length,
+                part=output,
+                clock=clock,
+                report=report,
+            ),
+        )

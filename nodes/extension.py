@@ -1,0 +1,51 @@
+"""The pack as ComfyUI loads it: nodes in menu order, and what is set up once."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from comfy_api.latest import ComfyExtension, io
+
+from . import host
+from .camera_concepts import RayCameraConcepts
+from .collect_generation import RayCollectGeneration
+from .extend_video import RayExtendVideo
+from .frames import RayFrames
+from .image_to_video import RayImageToVideo
+from .join_clips import RayJoinClips
+from .keyframes_to_video import RayKeyframesToVideo
+from .text_to_video import RayTextToVideo
+
+NODES: list[type[io.ComfyNode]] = [
+    RayTextToVideo,
+    RayImageToVideo,
+    RayKeyframesToVideo,
+    RayExtendVideo,
+    RayCameraConcepts,
+    RayJoinClips,
+    RayFrames,
+    RayCollectGeneration,
+]
+_PICTURES = Path(__file__).resolve().parent.parent / "example_workflows" / "inputs"
+
+
+class LumaRay(ComfyExtension):
+    """The pack."""
+
+    async def on_load(self) -> None:
+        """Once, before ComfyUI builds its routes."""
+        from server import PromptServer
+
+        ids = frozenset(node.GET_SCHEMA().node_id for node in NODES)
+        PromptServer.instance.add_on_prompt_handler(lambda body: host.mark_linked(body, ids))
+        try:
+            host.put_example_pictures(_PICTURES)
+        except OSError:
+            logging.getLogger(__name__).warning(
+                "Luma Ray could not copy its example pictures to the input folder."
+            )
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        """The nodes in menu order."""
+        return NODES

@@ -1,0 +1,88 @@
+"""Ray Frames: the frames of a film that are wanted, and no others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from comfy_api.latest import io
+
+from . import host, inputs
+
+
+class RayFrames(io.ComfyNode):
+    """Frames of a video or a generation; the first and the last one without decoding the rest."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        """The node as ComfyUI shows it."""
+
+        def number(id: str, default: int, least: int, most: int, tooltip: str) -> Any:
+            return inputs.widget(io.Int, id, default=default, min=least, max=most, tooltip=tooltip)
+
+        return inputs.schema(
+            node_id="RayFrames",
+            display_name="Ray Frames",
+            category=inputs.CATEGORY,
+            description=(
+                "Frames of a film as images: a range, every n-th, in another size. Decodes only what is linked."
+            ),
+            search_aliases=[
+                "luma",
+                "video to frames",
+                "get frames",
+                "last frame",
+                "first frame",
+                "load video",
+            ],
+            inputs=[
+                number("start", 0, 0, 1_000_000, "The first frame wanted; 0 is the clip's first."),
+                number("count", 0, 0, 1_000_000, "How many frames to give; 0: all that follow."),
+                number("step", 1, 1, 1000, "Every n-th frame."),
+                number("width", 0, 0, 16384, "Pixels; 0: as it is, or in proportion to the height."),
+                number("height", 0, 0, 16384, "Pixels; 0: as it is, or in proportion to the width."),
+                inputs.Generation.Input("generation", optional=True, tooltip="A film from a Ray node."),
+                io.Video.Input("video", optional=True, tooltip="Or any video."),
+            ],
+            outputs=[
+                io.Image.Output("frames", tooltip="The frames chosen [frames, height, width, 3]."),
+                io.Image.Output("first_frame", tooltip="The film's first frame."),
+                io.Image.Output("last_frame", tooltip="The film's last frame."),
+            ],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
+        )
+
+    @classmethod
+    async def execute(
+        cls,
+        start: int,
+        count: int,
+        step: int,
+        width: int,
+        height: int,
+        generation: tuple[str, ...] = (),
+        video: Any = None,
+    ) -> Any:
+        """Decode what is linked."""
+        wanted = host.linked(cls)
+
+        def work(clock: Any, report: Any) -> tuple[Any, Any, Any]:
+            from .media import frames
+
+            path: Path = host.one_film(tuple(generation or ()), video, clock, report)
+            chosen = None
+            if 0 in wanted:
+                chosen = frames.decode(
+                    path,
+                    start=start,
+                    count=count or None,
+                    step=step,
+                    size=frames.size_for(path, width, height),
+                    stopped=lambda: clock.stopped,
+                    progress=lambda fraction: report("decoding frames", fraction),
+                )
+            first = frames.first_frame(path) if 1 in wanted else None
+            last = frames.last_frame(path) if 2 in wanted else None
+            return chosen, first, last
+
+        return io.NodeOutput(*await host.run(cls, work))

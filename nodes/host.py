@@ -1,0 +1,331 @@
+"""ComfyUI as a generation needs it: its own thread, progress, interruption, folders, linked outputs."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import os
+import shutil
+import threading
+import uuid
+from collections.abc import Callable
+from concurrent.futures import Future
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from comfy_api.latest import ComfyAPI, InputImpl, io, ui
+
+from .generation.clock import Clock
+from .generation.credentials import redact
+from .generation.errors import GenerationError, Interrupted, InvalidInput
+
+if TYPE_CHECKING:
+    from .film import Film
+    from .generation.lifecycle import Report
+    from .generation.request import StillImage
+    from .studio import Studio
+
+T = TypeVar("T")
+
+LIBRARY: Final = "LUMA_RAY_LIBRARY"
+"""Environment variable: where clips are kept instead of ComfyUI's output folder."""
+LINKED: Final = "_linked"
+"""An undeclared input that says which outputs are linked, so that it is part of ComfyUI's cache key."""
+_LOOK: Final = 0.25
+"""Seconds between two looks at ComfyUI's stop sign."""
+_FAREWELL: Final = 0.6
+"""Seconds that a stopped thread gets to say what becomes of its job."""
+_MOST_THREADS: Final = 64
+_slots = threading.BoundedSemaphore(_MOST_THREADS)
+
+
+class Progress:
+    """What a worker thread last said, for the event loop to show."""
+
+    def __init__(self) -> None:
+        self.words = ""
+        self.fraction: float | None = None
+
+    def __call__(self, words: str, fraction: float | None = None) -> None:
+        """Called on the worker thread, as often as it likes."""
+        self.words, self.fraction = words, fraction
+
+
+async def run(node: Any, work: Callable[[Clock, Report], T]) -> T:
+    """Do *work* on a thread of its own while the event loop stays free for the other nodes of the graph.
+
+    The person's interrupt and a failed sibling set the clock's stop sign; the thread then finishes what must
+    not be torn apart (its journal row) and the paid job stays collectable.
+    """
+    node_id = node.hidden.unique_id
+    clock, progress = Clock(), Progress()
+    thread = asyncio.wrap_future(_on_own_thread(functools.partial(work, clock, progress), f"ray-{node_id}"))
+    # A result that nobody waits for any more is looked at, so that asyncio does not complain about it.
+    thread.add_done_callback(lambda done: done.cancelled() or done.exception())
+    shown: tuple[str, float | None] = ("", None)
+    try:
+        while not (await asyncio.wait({thread}, timeout=_LOOK))[0] and not _interrupted():
+            shown = await _show(node_id, progress, shown)
+        if not thread.done():
+            clock.stop.set()
+            await asyncio.wait({thread}, timeout=_FAREWELL)
+    finally:
+        clock.stop.set()
+    if not thread.done():
+        say(node_id, "Stopped. What was submitted is kept: queue again to collect it.")
+        raise _interruption()
+    error = thread.exception()
+    match error:
+        case None:
+            return thread.result()
+        case Interrupted():
+            say(node_id, redact(str(error)))
+            raise _interruption()
+        case GenerationError():
+            say(node_id, redact(str(error)))
+            # Our sentence alone: the chained traceback would be logged with whatever the library put there.
+            raise type(error)(redact(str(error))) from None
+        case asyncio.CancelledError():
+            # Leaked without anybody having asked for it, this would end ComfyUI's worker thread.
+            raise RuntimeError("The generation's thread was cancelled unexpectedly; queue again to continue.")
+        case _:
+            raise error
+
+
+async def film(node: Any, make: Callable[[Studio, Clock, Report], Film]) -> Any:
+    """Make a film on its own thread and give the common outputs, decoding only what is linked."""
+    wanted = linked(node)
+    made: Film | None = None
+
+    def work(clock: Clock, report: Report) -> tuple[Any, Any]:
+        nonlocal made
+        made = make(studio(), clock, report)
+        return decoded(made.path, 0 in wanted, 2 in wanted, clock, report)
+
+    frames, last_frame = await run(node, work)
+    assert made is not None  # noqa: S101 - `run` returned, so `make` did
+    say(node.hidden.unique_id, "\n".join([made.summary, *made.notes]))
+    return io.NodeOutput(
+        frames,
+        InputImpl.VideoFromFile(str(made.path)),
+        last_frame,
+        made.generations,
+        ui=preview(made.path),
+    )
+
+
+def decoded(path: Path, all_frames: bool, last: bool, clock: Clock, report: Report) -> tuple[Any, Any]:  # noqa: FBT001
+    """The frames of a clip and its last frame, each only if it is wanted."""
+    from .media import frames
+
+    if all_frames:
+        tensor = frames.decode(
+            path,
+            stopped=lambda: clock.stopped,
+            progress=lambda fraction: report("decoding frames", fraction),
+        )
+        return tensor, tensor[-1:]
+    return None, frames.last_frame(path) if last else None
+
+
+def studio() -> Studio:
+    """The studio over ComfyUI's folders, as they are now."""
+    return _studio_at(private_folder(), library_folder())
+
+
+@functools.lru_cache(maxsize=4)
+def _studio_at(private: Path, library: Path) -> Studio:
+    from .studio import Studio
+
+    return Studio(private, library)
+
+
+def private_folder() -> Path:
+    """The folder below ComfyUI's user directory that its web server does not serve."""
+    import folder_paths
+
+    find = getattr(folder_paths, "get_system_user_directory", None)
+    if find is not None:
+        return Path(find("luma_ray"))
+    return Path(folder_paths.get_user_directory()) / "__luma_ray"
+
+
+def library_folder() -> Path:
+    """Where clips are kept: below ComfyUI's output folder, unless the machine's owner says otherwise."""
+    import folder_paths
+
+    return Path(os.environ.get(LIBRARY) or Path(folder_paths.get_output_directory()) / "luma-ray")
+
+
+def linked(node: Any) -> frozenset[int]:
+    """The outputs that something is linked to; all of them where ComfyUI did not tell."""
+    inputs = ((node.hidden.prompt or {}).get(node.hidden.unique_id) or {}).get("inputs", {})
+    told = inputs.get(LINKED)
+    if not isinstance(told, str):
+        return frozenset(range(len(node.GET_SCHEMA().outputs)))
+    return frozenset(int(index) for index in told.split(",") if index)
+
+
+def mark_linked(body: dict[str, Any], node_ids: frozenset[str]) -> dict[str, Any]:
+    """Write into a queued prompt which outputs of our nodes are linked.
+
+    ComfyUI's cache looks only at what goes into a node. With this, linking `frames` later runs the node again,
+    which decodes the clip it has; without it, the cache would hand out the frames that were never decoded.
+    """
+    prompt = body.get("prompt")
+    if not isinstance(prompt, dict):
+        return body
+    used: dict[str, set[int]] = {}
+    for node in prompt.values():
+        for value in (node.get("inputs") or {}).values():
+            if isinstance(value, list) and len(value) == 2 and isinstance(value[1], int):
+                used.setdefault(str(value[0]), set()).add(value[1])
+    for node_id, node in prompt.items():
+        if node.get("class_type") in node_ids:
+            # A string: a list of two would be read as a link.
+            node.setdefault("inputs", {})[LINKED] = ",".join(map(str, sorted(used.get(str(node_id), ()))))
+    return body
+
+
+def video_file(video: Any) -> Path:
+    """A VIDEO as a file on disk: its own where it has one, else a copy in ComfyUI's temporary folder."""
+    source = video.get_stream_source()
+    trimmed = getattr(video, "get_active_trim_window", None)
+    if isinstance(source, str) and not (trimmed is not None and any(trimmed())):
+        return Path(source)
+    return _temporary(uuid.uuid4().hex, lambda path: video.save_to(str(path)))
+
+
+def one_video(video: Any, frames: Any) -> Path | None:
+    """The file of a VIDEO or of frames, whichever is connected. Raises InvalidInput for both."""
+    if video is not None and frames is not None:
+        raise InvalidInput(
+            "A video and frames are both connected: connect only one of them. Nothing was billed."
+        )
+    if frames is not None:
+        return frames_file(frames)
+    return video_file(video) if video is not None else None
+
+
+def one_film(generations: tuple[str, ...], video: Any, clock: Clock, report: Report) -> Path:
+    """The file of a film, given as generations or as a VIDEO. Raises InvalidInput for both or neither."""
+    if bool(generations) == (video is not None):
+        raise InvalidInput("Connect a generation or a video, and only one of them.")
+    if generations:
+        return studio().film_path(generations, clock=clock, report=report)
+    return video_file(video)
+
+
+def still(frame: Any, name: str) -> StillImage:
+    """One connected picture, checked. Raises InvalidInput."""
+    from .media import images
+
+    return images.still(frame, name=name)
+
+
+def frames_file(frames: Any) -> Path:
+    """An IMAGE batch [frames, height, width, 3] as a video file of 24 frames a second."""
+    from .media import clips
+
+    content = hashlib.sha256(frames.detach().cpu().contiguous().numpy()).hexdigest()[:16]
+    return _temporary(content, lambda path: clips.write_tensor(frames, path, Fraction(24)))
+
+
+def preview(path: Path) -> Any:
+    """The clip playing on the node. ComfyUI shows only files below its own folders."""
+    import folder_paths
+
+    for folder, kind in (
+        (folder_paths.get_output_directory(), io.FolderType.output),
+        (folder_paths.get_temp_directory(), io.FolderType.temp),
+        (folder_paths.get_input_directory(), io.FolderType.input),
+    ):
+        if path.resolve().is_relative_to(Path(folder).resolve()):
+            place = path.resolve().relative_to(Path(folder).resolve())
+            saved = ui.SavedResult(place.name, place.parent.as_posix() if place.parent.name else "", kind)
+            return ui.PreviewVideo([saved])
+    shown = _temporary(f"{path.stem}", lambda copy: _link_or_copy(path, copy))
+    return ui.PreviewVideo([ui.SavedResult(shown.name, shown.parent.name, io.FolderType.temp)])
+
+
+def say(node_id: str, words: str) -> None:
+    """Show *words* on the node; the last ones stay."""
+    from server import PromptServer
+
+    server = PromptServer.instance
+    server.send_progress_text(words, node_id, server.client_id)
+
+
+def put_example_pictures(folder: Path) -> None:
+    """Copy the photographs of the example workflows to where Load Image finds them, once."""
+    import folder_paths
+
+    target = Path(folder_paths.get_input_directory())
+    target.mkdir(parents=True, exist_ok=True)
+    for picture in sorted(folder.glob("luma-ray-*.jpg")):
+        if not (target / picture.name).exists():
+            shutil.copyfile(picture, target / picture.name)
+
+
+def _on_own_thread(work: Callable[[], T], name: str) -> Future[T]:
+    """Start *work* on a daemon thread: ComfyUI can end, and start its next graph, without waiting for it."""
+    future: Future[T] = Future()
+
+    def body() -> None:
+        with _slots:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = work()
+            except BaseException as error:  # noqa: BLE001 - handed to the waiting node, whatever it is
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+    threading.Thread(target=body, name=name, daemon=True).start()
+    return future
+
+
+async def _show(node_id: str, progress: Progress, shown: tuple[str, Any]) -> tuple[str, Any]:
+    now = (progress.words, progress.fraction)
+    if now[0] and now[0] != shown[0]:
+        say(node_id, redact(now[0]))
+    if now[1] is not None and now != shown:
+        await ComfyAPI.Execution().set_progress(round(now[1] * 100), 100, node_id)
+    return now
+
+
+def _interrupted() -> bool:
+    """Look at the stop sign without taking it away: the other nodes must see it too."""
+    import comfy.model_management
+
+    return bool(comfy.model_management.processing_interrupted())
+
+
+def _interruption() -> BaseException:
+    import comfy.model_management
+
+    error: BaseException = comfy.model_management.InterruptProcessingException()
+    return error
+
+
+def _temporary(name: str, make: Callable[[Path], object]) -> Path:
+    import folder_paths
+
+    folder = Path(folder_paths.get_temp_directory()) / "luma-ray"
+    path = folder / f"{name}.mp4"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(f".{threading.get_ident()}.mp4")
+        make(unfinished)
+        unfinished.replace(path)
+    return path
+
+
+def _link_or_copy(path: Path, copy: Path) -> None:
+    try:
+        copy.hardlink_to(path)
+    except OSError:
+        shutil.copyfile(path, copy)

@@ -1,0 +1,59 @@
+"""Ray Keyframes to Video: from one picture to another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from . import host, inputs
+from .generation.request import Operation
+
+
+class RayKeyframesToVideo(io.ComfyNode):
+    """One clip between two pictures, or towards one."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        """The node as ComfyUI shows it."""
+        return inputs.generating(
+            node_id="RayKeyframesToVideo",
+            display_name="Ray Keyframes to Video",
+            description="A clip that starts on one picture and ends on another. Connect either, or both.",
+            search_aliases=[
+                "luma",
+                "ray 2",
+                "ray flash",
+                "first last frame",
+                "flf2v",
+                "start end frame",
+                "morph",
+            ],
+            inputs=[
+                *inputs.shared(Operation.KEYFRAMES_TO_VIDEO, prompt_required=False, follows_picture=True),
+                io.Image.Input("first_frame", optional=True, tooltip="One picture: the clip starts on it."),
+                io.Image.Input("last_frame", optional=True, tooltip="One picture: the clip ends on it."),
+                inputs.concepts(),
+            ],
+        )
+
+    @classmethod
+    async def execute(
+        cls,
+        first_frame: Any = None,
+        last_frame: Any = None,
+        concepts: tuple[str, ...] = (),
+        **widgets: Any,
+    ) -> Any:
+        """Buy or recall the clip."""
+        settings = inputs.settings(concepts=concepts, **widgets)
+        return await host.film(
+            cls,
+            lambda studio, clock, report: studio.keyframes_to_video(
+                settings,
+                None if first_frame is None else host.still(first_frame, "first_frame"),
+                None if last_frame is None else host.still(last_frame, "last_frame"),
+                clock=clock,
+                report=report,
+            ),
+        )
