@@ -76,7 +76,8 @@ def extend(
     if part == "whole film":
         ids = (*source.generations, *ids) if direction == "forward" else (*ids, *source.generations)
     seconds = clips.inspect(path).seconds
-    line = f"film of {seconds:.0f} s · {summary(made, clock.now() - started)}"
+    shown = "film" if part == "whole film" else "new part"
+    line = f"{shown} of {seconds:.0f} s · added: {summary(made, clock.now() - started)}"
     return Film(path=path, generations=ids, summary=line, notes=notes, clips=tuple(made))
 
 

@@ -14,8 +14,8 @@ from .film import Film, Settings, request_for
 from .generation.budget import dollars, quote
 from .generation.request import GenerationRequest, Operation
 from .generation.selection import refusals
-from .media import clips, frames, images
-from .media.contact_sheet import contact_sheet
+from .media import clips, images
+from .media.contact_sheet import contact_sheet, sample
 from .providers import PROVIDERS
 from .studio import Studio
 
@@ -42,7 +42,7 @@ def demo(folder: Path) -> tuple[Any, str]:
         studio = Studio(Path(scratch) / "private", Path(scratch) / "clips")
         made = [_copied(each, folder) for each in _films(studio)]
     sheet = contact_sheet(
-        [(each.name.replace("-", " "), frames.sample(each.film.path, 6)) for each in made],
+        [(each.name.replace("-", " "), sample(each.film.path, 6)) for each in made],
         folder / "contact_sheet.png",
     )
     return _told(made, sheet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from pathlib import Path
 
@@ -33,19 +34,22 @@ _PICTURES = Path(__file__).resolve().parent.parent / "example_workflows" / "inpu
 class LumaRay(ComfyExtension):
     """The pack."""
 
-    async def on_load(self) -> None:
-        """Once, before ComfyUI builds its routes."""
-        from server import PromptServer
-
-        ids = frozenset(node.GET_SCHEMA().node_id for node in NODES)
-        PromptServer.instance.add_on_prompt_handler(lambda body: host.mark_linked(body, ids))
-        try:
-            host.put_example_pictures(_PICTURES)
-        except OSError:
-            logging.getLogger(__name__).warning(
-                "Luma Ray could not copy its example pictures to the input folder."
-            )
-
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        """The nodes in menu order."""
+        """The nodes in menu order. ComfyUI 0.8 calls nothing but this, so the rest is set up here too."""
+        _set_up()
         return NODES
+
+
+@functools.cache
+def _set_up() -> None:
+    """Once, before ComfyUI builds its routes: what linked outputs need, and the pictures of the examples."""
+    from server import PromptServer
+
+    ids = frozenset(node.GET_SCHEMA().node_id for node in NODES)
+    PromptServer.instance.add_on_prompt_handler(lambda body: host.mark_linked(body, ids))
+    try:
+        host.put_example_pictures(_PICTURES)
+    except OSError:
+        logging.getLogger(__name__).warning(
+            "Luma Ray could not copy its example pictures to the input folder."
+        )

@@ -102,7 +102,7 @@ def summary(made: Sequence[Clip], seconds_waited: float) -> str:
     words = [
         "PREVIEW" if entry.local else entry.model,
         f"{seconds:.0f} s",
-        f"{entry.width}x{entry.height}",
+        entry.request.get("resolution") or f"{entry.width}x{entry.height}",
         entry.provider,
         f"{seconds_waited:.0f} s",
         price,

@@ -77,7 +77,7 @@ class RayFrames(io.ComfyNode):
                     start=start,
                     count=count or None,
                     step=step,
-                    size=frames.size_for(path, width, height),
+                    size=_size(path, width, height),
                     stopped=lambda: clock.stopped,
                     progress=lambda fraction: report("decoding frames", fraction),
                 )
@@ -86,3 +86,13 @@ class RayFrames(io.ComfyNode):
             return chosen, first, last
 
         return io.NodeOutput(*await host.run(cls, work))
+
+
+def _size(path: Path, width: int, height: int) -> tuple[int, int] | None:
+    """Width and height to resize to; a side of 0 follows the other, both 0 keep the film's size."""
+    from .media import clips
+
+    if not width and not height:
+        return None
+    has_width, has_height = clips.shown_size(path)
+    return width or round(height * has_width / has_height), height or round(width * has_height / has_width)

@@ -17,13 +17,14 @@ import av
 import av.error
 import numpy as np
 import numpy.typing as npt
+from av.stream import Disposition
 
 from ..generation.errors import BrokenClip, InvalidInput
-from . import images
 from .colour import Bt709Writer, RgbReader
+from .images import check_shape, eight_bit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
     from pathlib import Path
 
     import torch
@@ -85,10 +86,8 @@ def inspect(path: Path) -> ClipFacts:
         BrokenClip: it is no video, it has no frames, or it was cut off.
     """
     line = timeline(path)
-    with closing(pictures(path)) as shown:
-        first = next(shown)
+    width, height = shown_size(path)
     last_picture(path, line)
-    width, height = RgbReader().size(first)
     return ClipFacts(line.frames, width, height, line.frame_rate, line.seconds, line.has_audio)
 
 
@@ -99,32 +98,37 @@ def timeline(path: Path) -> Timeline:
         BrokenClip: it is no video, it has no frames, or it was cut off.
     """
     with _opened(path) as (container, stream):
-        packets = [packet for packet in container.demux(stream) if packet.size]
-        # Those that an edit list cuts away are decoded, but never shown.
-        shown = [packet for packet in packets if not packet.is_discard]
-        if not shown:
-            raise BrokenClip(f"{path} has no frames in it.")
-        if packets[-1].is_corrupt:
-            raise _cut_off(path, len(packets))
-        name, unit = container.format.name.split(",")[0], stream.time_base
-        starts = sorted(packet.pts for packet in shown if packet.pts is not None)
-        exact = name in _EXACT_TIMES and len(set(starts)) == len(shown) and unit is not None
+        packets = [_Packet.of(packet) for packet in container.demux(stream) if packet.size]
+        kind, unit = container.format.name.split(",")[0], stream.time_base or Fraction(1)
+        rate = Fraction(stream.average_rate or stream.guessed_rate or 24)
         has_audio = bool(container.streams.audio)
-        rate = stream.average_rate or stream.guessed_rate or Fraction(24)
-        if not exact or unit is None:
-            return Timeline(len(shown), Fraction(rate), float(len(shown) / rate), has_audio, (), ())
-        end = max(packet.pts + (packet.duration or 0) for packet in packets if packet.pts is not None)
-        first = min(packet.pts for packet in packets if packet.pts is not None)
-        # The index at the front of an MP4 may promise what a broken download does not hold.
-        if name == "mov" and stream.duration and stream.duration - (end - first) > 2 / rate / unit:
-            raise _cut_off(path, len(packets))
-        shown_end = max(packet.pts + (packet.duration or 0) for packet in shown if packet.pts is not None)
-        seconds = float((shown_end - starts[0]) * unit) or float(len(shown) / rate)
-        keyframes = sorted(packet.pts for packet in packets if packet.is_keyframe and packet.pts is not None)
-        return Timeline(len(shown), Fraction(rate), seconds, has_audio, tuple(starts), tuple(keyframes))
+        promised = (stream.duration or 0) if kind == "mov" else 0
+    # What an edit list cuts away is decoded, but never shown.
+    shown = [packet for packet in packets if not packet.cut]
+    if not shown:
+        raise BrokenClip(f"{path} has no frames in it.")
+    if packets[-1].partial:
+        raise _broken_off(path, len(packets))
+    times = sorted({packet.time for packet in shown if packet.time is not None})
+    if kind not in _EXACT_TIMES or len(times) < len(shown):
+        return Timeline(len(shown), rate, float(len(shown) / rate), has_audio, (), ())
+    # The index at the front of an MP4 may promise what a broken download does not hold.
+    if promised - _span(packets) > 2 / (rate * unit):
+        raise _broken_off(path, len(packets))
+    seconds = float(_span(shown) * unit) or float(len(shown) / rate)
+    keyframes = sorted(packet.time for packet in packets if packet.keyframe and packet.time is not None)
+    return Timeline(len(shown), rate, seconds, has_audio, tuple(times), tuple(keyframes))
 
 
-def pictures(path: Path, start: int = 0, line: Timeline | None = None) -> Iterator[av.VideoFrame]:
+def shown_size(path: Path) -> tuple[int, int]:
+    """Width and height after rotation, of the first frame as it decodes. Raises as `pictures` does."""
+    with closing(pictures(path)) as shown:
+        return RgbReader().size(next(shown))
+
+
+def pictures(
+    path: Path, start: int = 0, line: Timeline | None = None
+) -> Generator[av.VideoFrame, None, None]:
     """Decoded frames from number *start* on, in the order of showing, converted to nothing.
 
     With the clip's *line*, decoding begins at the keyframe before *start* where the file allows it.
@@ -174,14 +178,14 @@ def last_picture(path: Path, line: Timeline) -> av.VideoFrame:
     with closing(pictures(path)) as shown:
         for picture in shown:
             last = picture
-    if last is None:
-        raise BrokenClip(f"No frame of {path} can be decoded.")
+    if last is None or (line.times and last.pts != line.times[-1]):
+        raise BrokenClip(f"The last frame of {path} cannot be decoded.")
     return last
 
 
 def read(
     path: Path, *, start: int = 0, size: tuple[int, int] | None = None
-) -> Iterator[npt.NDArray[np.uint8]]:
+) -> Generator[npt.NDArray[np.uint8], None, None]:
     """Frames as uint8 [height, width, 3], one at a time, from number *start* on.
 
     Args:
@@ -232,19 +236,140 @@ def write(
     unfinished = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}.unfinished")
     try:
         _encode(frames, unfinished, path, rate, (height, width, 3), crf)
-        os.replace(unfinished, path)
+        unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def write_tensor(images_: torch.Tensor, path: Path, frame_rate: Fraction | float, *, crf: int = 16) -> None:
+def write_tensor(images: torch.Tensor, path: Path, frame_rate: Fraction | float, *, crf: int = 16) -> None:
     """An MP4 from an IMAGE [frames, height, width, 3 or 4]; see `write`. The tensor is only read.
 
     Raises:
         InvalidInput: the tensor is no series of finite RGB pictures.
     """
-    images.check_shape(images_, "images")
-    stack = images_ if images_.ndim == 4 else images_[None]
+    check_shape(images, "images")
+    stack = images if images.ndim == 4 else images[None]
     height, width = stack.shape[1:3]
-    frames = (images.eight_bit(image, name="images") for image in stack)
+    frames = (eight_bit(image, name="images") for image in stack)
     write(frames, path, frame_rate=frame_rate, width=width, height=height, crf=crf)
+
+
+@dataclass(frozen=True)
+class _Packet:
+    """What is worth keeping of a packet: everything but its data."""
+
+    time: int | None
+    duration: int
+    keyframe: bool
+    cut: bool
+    """An edit list says not to show it."""
+    partial: bool
+    """The file ends in the middle of it."""
+
+    @classmethod
+    def of(cls, packet: av.Packet[VideoStream]) -> _Packet:
+        return cls(packet.pts, packet.duration or 0, packet.is_keyframe, packet.is_discard, packet.is_corrupt)
+
+
+def _span(packets: list[_Packet]) -> int:
+    """From the first packet's start to the last one's end, in units of the stream."""
+    timed = [(packet.time, packet.duration) for packet in packets if packet.time is not None]
+    return max(time + duration for time, duration in timed) - min(time for time, _ in timed)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """A clip and its video stream; whatever PyAV raises inside becomes a `BrokenClip`."""
+    try:
+        with av.open(str(path.resolve()), options=_OPEN_OPTIONS, metadata_errors="replace") as container:
+            streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+            if not streams:
+                raise BrokenClip(f"{path} has no pictures in it, only {_other_streams(container)}.")
+            stream = streams[0]
+            # PyAV's default keeps one core busy.
+            stream.thread_type = "AUTO"
+            stream.codec_context.thread_count = min((os.cpu_count() or 1) + 1, _MOST_THREADS)
+            yield container, stream
+    except av.error.FileNotFoundError:
+        raise BrokenClip(f"There is no file at {path}.") from None
+    except av.error.FFmpegError as error:
+        raise BrokenClip(f"{path} cannot be decoded: {_reason(path, error)}.") from error
+
+
+def _other_streams(container: InputContainer) -> str:
+    return " and ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+
+
+def _reason(path: Path, error: av.error.FFmpegError) -> str:
+    if not path.is_file():
+        return "it is not a file"
+    with path.open("rb") as file:
+        beginning = file.read(512).lstrip()
+    if not beginning:
+        return "it is empty"
+    if beginning.startswith((b"<", b"{", b"[", b"#")):
+        return "it holds text (a web page or an error message), not a video"
+    return str(error.strerror)
+
+
+def _broken_off(path: Path, packets: int) -> BrokenClip:
+    return BrokenClip(f"{path} is cut off: it ends in or after frame {packets}, and promises more.")
+
+
+def _refuse_hdr(path: Path, stream: VideoStream) -> None:
+    curve = _HDR.get(stream.codec_context.color_trc)
+    if curve is not None:
+        raise InvalidInput(
+            f"{path} is HDR video ({curve}), and an IMAGE has ordinary brightness: convert it to SDR (bt709) first."
+        )
+
+
+def _keyframe_before(line: Timeline, time: int) -> int:
+    """The time of the last keyframe at or before *time*."""
+    return line.keyframes[max(bisect_right(line.keyframes, time) - 1, 0)] if line.keyframes else line.times[0]
+
+
+def _pictures_from(path: Path, line: Timeline, start: int) -> Generator[av.VideoFrame, None, None]:
+    """Frames from number *start* on, decoded from the keyframe before it."""
+    time = line.times[start]
+    with _opened(path) as (container, stream):
+        _refuse_hdr(path, stream)
+        container.seek(_keyframe_before(line, time), stream=stream)
+        for picture in container.decode(stream):
+            if picture.pts is not None and picture.pts >= time:
+                yield picture
+
+
+def _encode(
+    frames: Iterable[npt.NDArray[np.uint8]],
+    unfinished: Path,
+    path: Path,
+    rate: Fraction,
+    shape: tuple[int, int, int],
+    crf: int,
+) -> None:
+    height, width = shape[0] // 2 * 2, shape[1] // 2 * 2
+    writer = Bt709Writer()
+    number = -1
+    with av.open(str(unfinished), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        stream = container.add_stream(
+            "libx264",
+            rate=rate,
+            options={"crf": str(crf), "preset": "veryfast", "g": str(max(1, round(rate)))},
+        )
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        context = stream.codec_context
+        context.time_base = 1 / rate
+        # bt709 for the matrix, the primaries and the curve; limited range.
+        context.colorspace = context.color_primaries = context.color_trc = context.color_range = 1
+        for number, rgb in enumerate(frames):
+            if rgb.shape != shape:
+                raise InvalidInput(
+                    f"Frame {number} of {path} is {rgb.shape[1]}x{rgb.shape[0]}, and the video {shape[1]}x{shape[0]}."
+                )
+            frame = writer.frame(rgb[:height, :width])
+            frame.pts, frame.time_base = number, 1 / rate
+            container.mux(stream.encode(frame))
+        if number < 0:
+            raise InvalidInput(f"There are no frames to make {path} of.")
+        container.mux(stream.encode(None))

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from ..generation.errors import InvalidInput
 from ..generation.request import StillImage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 SAME_SHAPE = 1.01
 """Aspect ratios that differ by no more than this factor count as the same."""
@@ -62,7 +63,7 @@ def still(image: torch.Tensor, *, name: str) -> StillImage:
     Raises:
         InvalidInput: the tensor is not one finite RGB picture.
     """
-    _check_shape(image, name)
+    check_shape(image, name)
     if image.ndim == 4:
         if image.shape[0] > 1:
             raise InvalidInput(
@@ -105,6 +106,38 @@ def eight_bit(image: torch.Tensor, *, name: str) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(levels)
 
 
+def check_shape(image: torch.Tensor, name: str) -> None:
+    """Refuse what is not [height, width, 3 or 4] or [images, height, width, 3 or 4], in words.
+
+    Raises:
+        InvalidInput: the shape is another.
+    """
+    if not isinstance(image, torch.Tensor):
+        raise InvalidInput(
+            f"{name} is not an image but {type(image).__name__}; connect an IMAGE output to it."
+        )
+    shape = "x".join(str(side) for side in image.shape)
+    if image.ndim not in (3, 4):
+        raise InvalidInput(
+            f"{name} has {image.ndim} dimensions ({shape}); an IMAGE has four: images, height, width, colours."
+        )
+    if 0 in image.shape:
+        raise InvalidInput(f"{name} is empty ({shape}): there is no picture in it.")
+    channels = image.shape[-1]
+    if channels in (3, 4):
+        return
+    if channels == 1:
+        raise InvalidInput(
+            f"{name} is grayscale (one channel), and three are needed: make it RGB first, "
+            "for example with 'Convert Mask to Image' if it is a mask."
+        )
+    if image.shape[-3] in (3, 4):
+        raise InvalidInput(
+            f"{name} has its colours before its rows ({shape}); an IMAGE ends with height, width, colours."
+        )
+    raise InvalidInput(f"{name} has {channels} channels ({shape}); an IMAGE has three: red, green and blue.")
+
+
 def pixels(still: StillImage) -> npt.NDArray[np.uint8]:
     """The picture as uint8 [height, width, 3], read-only."""
     if isinstance(still.encode, _Encoder):
@@ -139,9 +172,10 @@ def fit(still: StillImage, aspect_ratio: str, *, name: str = "the image") -> tup
         top = (height - kept) // 2
         part = pixels(still)[top : top + kept]
         loss = f"{height - kept} of its {height} rows"
+    wanted = aspect_ratio if max(across, down) <= 32 else _shape_in_words(across, down)
     warning = (
         f"{name} is {_shape_in_words(width, height)} ({width}x{height}) and will be cropped to "
-        f"{aspect_ratio}: {loss} are not used"
+        f"{wanted}: {loss} are not used"
     )
     return _still_of(np.ascontiguousarray(part)), warning
 
@@ -179,29 +213,16 @@ def tensor(array: npt.NDArray[np.uint8]) -> torch.Tensor:
     return torch.from_numpy(values)
 
 
-def _check_shape(image: torch.Tensor, name: str) -> None:
-    if not isinstance(image, torch.Tensor):
-        raise InvalidInput(f"{name} is not an image but {type(image).__name__}; connect an IMAGE output to it.")
-    shape = "x".join(str(side) for side in image.shape)
-    if image.ndim not in (3, 4):
-        raise InvalidInput(
-            f"{name} has {image.ndim} dimensions ({shape}); an IMAGE has four: images, height, width, colours."
-        )
-    if 0 in image.shape:
-        raise InvalidInput(f"{name} is empty ({shape}): there is no picture in it.")
-    channels = image.shape[-1]
-    if channels in (3, 4):
-        return
-    if channels == 1:
-        raise InvalidInput(
-            f"{name} is grayscale (one channel), and three are needed: make it RGB first, "
-            "for example with 'Convert Mask to Image' if it is a mask."
-        )
-    if image.shape[-3] in (3, 4):
-        raise InvalidInput(
-            f"{name} has its colours before its rows ({shape}); an IMAGE ends with height, width, colours."
-        )
-    raise InvalidInput(f"{name} has {channels} channels ({shape}); an IMAGE has three: red, green and blue.")
+def read(path: Path) -> StillImage:
+    """A picture file as a still, turned as its camera noted. Raises InvalidInput."""
+    try:
+        with Image.open(path) as file:
+            turned = ImageOps.exif_transpose(file)
+            if turned.mode in ("RGBA", "LA", "PA") and turned.convert("RGBA").getextrema()[3][0] < 255:
+                raise InvalidInput(f"{path} has transparent parts, and video has none: flatten it first.")
+            return _still_of(np.array(turned.convert("RGB")))
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"{path} cannot be read as a picture ({type(error).__name__}).") from None
 
 
 def _still_of(rgb: npt.NDArray[np.uint8]) -> StillImage:

@@ -7,6 +7,7 @@ import math
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 
 import av
@@ -63,10 +64,9 @@ def picture(data: bytes) -> Picture:
 def jpeg(image: Picture) -> bytes:
     """Encode as a JPEG file."""
     codec = av.CodecContext.create("mjpeg", "w")
-    assert isinstance(codec, av.VideoCodecContext)
     codec.width, codec.height = image.width, image.height
     codec.pix_fmt = "yuvj420p"
-    codec.framerate = FRAMES_PER_SECOND
+    codec.framerate = Fraction(FRAMES_PER_SECOND)
     codec.color_range = 2
     frame = av.VideoFrame.from_ndarray(image.pixels, format="rgb24").reformat(format="yuvj420p")
     return b"".join(bytes(packet) for packet in [*codec.encode(frame), *codec.encode(None)])
@@ -150,7 +150,9 @@ def joined(first: bytes, second: bytes, size: tuple[int, int]) -> bytes:
     return encode(both(), size)
 
 
-def remade(clip: bytes, size: tuple[int, int], change: Callable[[Picture, tuple[int, int]], Picture]) -> bytes:
+def remade(
+    clip: bytes, size: tuple[int, int], change: Callable[[Picture, tuple[int, int]], Picture]
+) -> bytes:
     """Every frame of *clip* through *change*, at *size* (width, height)."""
     return encode((change(image, size).pixels for image in frames(clip)), size)
 
@@ -197,7 +199,9 @@ def with_tone(clip: bytes) -> bytes:
         seconds = (source.duration or 0) / av.time_base
         waves = 0.1 * np.sin(np.arange(int(seconds * rate), dtype=np.float32) * (2 * math.pi * 440 / rate))
         for begin in range(0, len(waves), 1024):
-            block = av.AudioFrame.from_ndarray(waves[None, begin : begin + 1024], format="fltp", layout="mono")
+            block = av.AudioFrame.from_ndarray(
+                waves[None, begin : begin + 1024], format="fltp", layout="mono"
+            )
             block.sample_rate = rate
             block.pts = begin
             container.mux(tone.encode(block))

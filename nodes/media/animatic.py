@@ -1,0 +1,137 @@
+"""The animatic: an honest pre-visualisation of a shot, rendered on this machine. It is not Ray, and says so."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from . import clips
+from .animatic_camera import CAMERA_MOVES
+from .animatic_card import Card
+from .animatic_mark import PreviewMark
+from .animatic_scenes import Arrival, Morph, Pace, Scene, Travel
+
+__all__ = ["CAMERA_MOVES", "FRAMES_PER_SECOND", "RenderStopped", "Shot", "frame_count", "render"]
+
+FRAMES_PER_SECOND = 24
+
+_CRF = 18
+_PAINTERS = max(1, min(2, os.cpu_count() or 1))  # more than two outrun the encoder
+_AHEAD = 2  # frames painted while another is encoded, for each painter
+
+
+def frame_count(duration: int) -> int:
+    """Frames of a clip of *duration* seconds: 24 a second and one more (121 for 5 s).
+
+    Inferred: keyframe indexes of Luma's current API run from 0 to 120 for 5 s; no page states a count.
+    """
+    return FRAMES_PER_SECOND * duration + 1
+
+
+class RenderStopped(Exception):
+    """The rendering was asked to stop; no file is left behind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shot:
+    """What to render."""
+
+    prompt: str
+    width: int
+    """Pixels, even."""
+    height: int
+    """Pixels, even."""
+    duration: int
+    """Seconds."""
+    model: str = "ray-2"
+    """Only shown on the card."""
+    concepts: tuple[str, ...] = ()
+    """Keys of `CAMERA_MOVES`; several add up."""
+    loop: bool = False
+    """The last frame flows into the first. Not where a last frame is asked for."""
+    first_frame: npt.NDArray[np.uint8] | None = None
+    """[height, width, 3] of any size: covers the frame, the middle is kept."""
+    last_frame: npt.NDArray[np.uint8] | None = None
+    """Like `first_frame`."""
+    follows: bool = False
+    """`first_frame` is the last frame of an earlier clip: the camera is moving already."""
+
+
+def render(shot: Shot, path: Path, *, progress: Callable[[float], None], stopped: Callable[[], bool]) -> None:
+    """Render *shot* to an MP4: H.264, yuv420p, bt709, 24 frames a second, `frame_count` frames.
+
+    The same shot gives the same frames. Memory does not grow with the duration.
+
+    Args:
+        shot: what to render.
+        path: where to; its folder must exist. The file gets its name when it is whole.
+        progress: called with the part done, ascending, at last with 1.0.
+        stopped: asked before every frame.
+
+    Raises:
+        RenderStopped: *stopped* said so.
+        KeyError: a concept that is not in `CAMERA_MOVES`.
+    """
+    with closing(_frames(shot, progress, stopped)) as frames:
+        clips.write(
+            frames, path, frame_rate=FRAMES_PER_SECOND, width=shot.width, height=shot.height, crf=_CRF
+        )
+    progress(1.0)
+
+
+def _frames(
+    shot: Shot, progress: Callable[[float], None], stopped: Callable[[], bool]
+) -> Iterator[npt.NDArray[np.uint8]]:
+    """The frames in order, painted in threads a few ahead of whoever takes them."""
+    count = frame_count(shot.duration)
+    mark = PreviewMark(shot.width, shot.height)
+    scene = _scene(shot, count)
+
+    def painted(number: int) -> npt.NDArray[np.uint8]:
+        rgb = scene(number)
+        mark.put_on(rgb)
+        return rgb
+
+    painters = ThreadPoolExecutor(_PAINTERS, thread_name_prefix="animatic")
+    ahead: deque[Future[npt.NDArray[np.uint8]]] = deque()
+    try:
+        for number in range(count + _AHEAD * _PAINTERS):
+            if stopped():
+                raise RenderStopped(f"Stopped after {max(0, number - len(ahead))} of {count} frames.")
+            if number < count:
+                ahead.append(painters.submit(painted, number))
+            if number >= _AHEAD * _PAINTERS:
+                yield ahead.popleft().result()
+                progress((number - _AHEAD * _PAINTERS + 1) / (count + 1))
+    finally:
+        painters.shutdown(cancel_futures=True)
+
+
+def _scene(shot: Shot, count: int) -> Scene:
+    first, last = (_bare(picture) for picture in (shot.first_frame, shot.last_frame))
+    loop = shot.loop and last is None
+    pace = Pace(count, shot.duration, loop=loop, moving=shot.follows)
+    size = (shot.width, shot.height)
+    if first is not None and last is not None:
+        return Morph(first, last, size, shot.concepts, pace)
+    if first is not None:
+        return Travel(first, size, shot.concepts, pace, loop=loop)
+    if last is not None:
+        return Arrival(last, size, shot.concepts, pace)
+    return Card(shot.prompt, shot.model, size, shot.concepts, pace, loop=loop)
+
+
+def _bare(picture: npt.NDArray[np.uint8] | None) -> npt.NDArray[np.uint8] | None:
+    """The picture without the mark of an earlier animatic, which would drift out from under the new one."""
+    if picture is None:
+        return None
+    mark = PreviewMark(picture.shape[1], picture.shape[0])
+    return mark.taken_off(picture) if mark.is_on(picture) else picture

@@ -1,0 +1,40 @@
+"""Lenses of the animatic: how far from straight the frame looks into its picture."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .animatic_stage import Bend, Plane
+
+
+def bulge(strength: float) -> Bend:
+    """The middle comes nearer, up to 1 + *strength* times as large, while the edges stay."""
+
+    def bend(x: Plane, y: Plane) -> tuple[Plane, Plane]:
+        near = np.exp(-(x * x + y * y) * np.float32(2.2))
+        near *= np.float32(strength / (1 + strength))
+        np.subtract(1, near, out=near)
+        return x * near, y * near
+
+    return bend
+
+
+def planet(strength: float, half_width: float, half_height: float) -> Bend:
+    """The picture bent around its lower edge, up to a full turn at *strength* 1: a tiny planet.
+
+    *half_width* and *half_height* of the frame are in camera units.
+    """
+    radius = half_width * 1.2 / np.pi / max(strength, 1e-3)
+    whole = 1.0 + strength * (2 * half_height + half_width * 1.2 / np.pi) / (1.35 * half_height) * 0.55
+    # At full strength the planet's middle is in the frame's middle.
+    lifted = strength * strength * (half_height + radius)
+
+    def bend(x: Plane, y: Plane) -> tuple[Plane, Plane]:
+        across = x * np.float32(whole)
+        up = np.float32(half_height + radius - lifted) - y * np.float32(whole)
+        turn = np.arctan2(across, up)
+        turn *= np.float32(radius)
+        away = np.hypot(across, up)
+        return turn, np.subtract(np.float32(half_height + radius), away, out=away)
+
+    return bend

@@ -1,0 +1,193 @@
+"""What an animatic shows over a photograph, or from one photograph to another: one function of the frame number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from .animatic_camera import CameraPath, Pose
+from .animatic_foreground import Doors, Shoulder
+from .animatic_stage import Rgb, Stage, fitted
+
+Scene = Callable[[int], Rgb]
+"""Frame number → a new uint8 [height, width, 3]. Safe to call from several threads."""
+
+_SHUTTER = 0.5  # of a frame's time
+_BLUR_STEP = 0.006  # of the frame's width: the distance between two exposures of motion blur
+
+
+class Pace:
+    """How far a shot has gone at a frame, 0 to 1."""
+
+    def __init__(self, frames: int, seconds: float, *, loop: bool, moving: bool) -> None:
+        """*moving*: the camera is on its way already, as after a cut into one take."""
+        self.frames, self.seconds = frames, seconds
+        self._loop = loop
+        self._start = 0.0 if moving else min(0.8, seconds / 4)
+
+    def second(self, frame: float) -> float:
+        """The time of a frame; a loop's last frame is one step before its first."""
+        return self.seconds * frame / (self.frames if self._loop else self.frames - 1)
+
+    def way(self, frame: float) -> float:
+        """0 at the first frame. A loop comes back; other shots set off gently and never stop before the cut."""
+        second = self.second(frame)
+        if self._loop:
+            return (1 - math.cos(2 * math.pi * second / self.seconds)) / 2
+        # The speed it cruises at is the same whether it set off or was moving: extensions go on evenly.
+        if second < self._start:
+            return second * second / (2 * self._start) / self.seconds
+        return (second - self._start / 2) / self.seconds
+
+    def shake(self, frame: float) -> float:
+        """How much of the wobbles there is: they fade in."""
+        return 1.0 if self._loop else eased(self.second(frame) / 0.6)
+
+
+def eased(part: float) -> float:
+    """0 to 1 without a jerk at either end."""
+    part = min(max(part, 0.0), 1.0)
+    return part**3 * (part * (6 * part - 15) + 10)
+
+
+class Travel:
+    """A camera over one photograph. Frame 0 is the photograph as fitted."""
+
+    def __init__(
+        self, picture: Rgb, size: tuple[int, int], concepts: Sequence[str], pace: Pace, *, loop: bool
+    ) -> None:
+        width, height = size
+        self._fitted = fitted(picture, width, height)
+        self._stage = Stage.around(picture, width, height, wraps="tiny_planet" in concepts)
+        self._path = CameraPath(concepts, self._stage, seconds=pace.seconds, loop=loop)
+        self._pace = pace
+        self._foreground = foreground(self._path, self._fitted)
+
+    def __call__(self, frame: int) -> Rgb:
+        if frame == 0:
+            return self._fitted.copy()
+        rgb = exposed(self._stage, self._path, self._pose, frame)
+        for thing in self._foreground:
+            thing(rgb, self._pace.way(frame))
+        return rgb
+
+    def _pose(self, frame: float) -> Pose:
+        return self._path.pose(self._pace.way(frame), self._pace.second(frame), self._pace.shake(frame))
+
+
+class Morph:
+    """From one photograph to another: one move of the camera carries through both, light parts turn first."""
+
+    def __init__(
+        self, first: Rgb, last: Rgb, size: tuple[int, int], concepts: Sequence[str], pace: Pace
+    ) -> None:
+        width, height = size
+        self._ends = (fitted(first, width, height), fitted(last, width, height))
+        wraps = "tiny_planet" in concepts
+        self._stages = [Stage.around(picture, width, height, wraps=wraps) for picture in (first, last)]
+        self._paths = [CameraPath(concepts, stage, seconds=pace.seconds) for stage in self._stages]
+        self._pace = pace
+        self._foreground = foreground(self._paths[0], self._ends[0])
+        self._order = _turning_order(*self._ends)
+
+    def __call__(self, frame: int) -> Rgb:
+        final = self._pace.frames - 1
+        if frame in (0, final):
+            return self._ends[frame == final].copy()
+        part = frame / final
+        turned = min(max((part - 0.2) / 0.6, 0.0), 1.0)
+        if any(isinstance(thing, Doors) for thing in self._foreground):
+            turned = float(part >= 0.5)
+        shown = [self._picture(end, frame) for end in (0, 1) if turned != 1 - end]
+        rgb = shown[0] if len(shown) == 1 else self._mixed(shown, eased(turned))
+        for thing in self._foreground:
+            thing(rgb, eased(part))
+        return rgb
+
+    def _picture(self, end: int, frame: int) -> Rgb:
+        return exposed(self._stages[end], self._paths[end], lambda at: self._pose(end, at), frame)
+
+    def _pose(self, end: int, frame: float) -> Pose:
+        part = frame / (self._pace.frames - 1)
+        shake = math.sin(math.pi * min(max(part, 0.0), 1.0))
+        path = self._paths[end]
+        pose = path.pose(eased(part), self._pace.second(frame), shake)
+        return pose + path.pose(1.0, shake=0.0) * -1.0 if end else pose
+
+    def _mixed(self, shown: list[Rgb], turned: float) -> Rgb:
+        softness = 0.55
+        levels = (turned * (1 + softness) - np.arange(256) / 255) / softness
+        ramp = np.clip(levels, 0, 1)
+        table = np.rint(255 * ramp * ramp * (3 - 2 * ramp)).astype(np.uint8)
+        mask = Image.fromarray(table[self._order])
+        return np.array(Image.composite(Image.fromarray(shown[1]), Image.fromarray(shown[0]), mask))
+
+
+class Arrival:
+    """Ends on a photograph: the camera settles on it while it comes into focus."""
+
+    def __init__(self, picture: Rgb, size: tuple[int, int], concepts: Sequence[str], pace: Pace) -> None:
+        width, height = size
+        self._fitted = fitted(picture, width, height)
+        self._stage = Stage.around(picture, width, height, wraps="tiny_planet" in concepts)
+        self._path = CameraPath(concepts, self._stage, seconds=pace.seconds)
+        self._pace = pace
+        self._foreground = foreground(self._path, self._fitted)
+        self._softest = 0.05 * min(size)
+
+    def __call__(self, frame: int) -> Rgb:
+        final = self._pace.frames - 1
+        if frame == final:
+            return self._fitted.copy()
+        rgb = exposed(self._stage, self._path, self._pose, frame)
+        radius = self._softest * (1 - eased(frame / final / 0.85)) ** 1.5
+        if radius > 0.3:
+            rgb = np.array(Image.fromarray(rgb).filter(ImageFilter.GaussianBlur(radius)))
+        for thing in self._foreground:
+            thing(rgb, 0.5 + eased(frame / final) / 2)
+        return rgb
+
+    def _pose(self, frame: float) -> Pose:
+        part = frame / (self._pace.frames - 1)
+        settled = 1 - (1 - min(part, 1.0)) ** 2.5
+        shake = 1 - eased(part)
+        pose = self._path.pose(settled, self._pace.second(frame), shake)
+        return pose + self._path.pose(1.0, shake=0.0) * -1.0
+
+
+def exposed(stage: Stage, path: CameraPath, pose: Callable[[float], Pose], frame: float) -> Rgb:
+    """A frame with the blur that a film camera's shutter gives to fast moves."""
+    opened, closed = (path.view(pose(frame + side * _SHUTTER / 2)) for side in (-1, 1))
+    corners = np.array([[x, y, 1.0] for x in (-1, 1) for y in (-0.5, 0.5)]).T
+    ends = [view[0] @ corners for view in (opened, closed)]
+    distance = float(np.abs(ends[0][:2] / ends[0][2] - ends[1][:2] / ends[1][2]).max()) / 2
+    exposures = min(1 + int(distance / _BLUR_STEP), 6)
+    times = [frame + _SHUTTER * ((k + 0.5) / exposures - 0.5) for k in range(exposures)]
+    return stage.seen([path.view(pose(time)) for time in times])
+
+
+def foreground(path: CameraPath, rgb: Rgb) -> list[Doors | Shoulder]:
+    """What stands between camera and picture, drawn by `thing(rgb, way)`."""
+    things: list[Doors | Shoulder] = []
+    if path.has("shoulder"):
+        things.append(Shoulder(rgb))
+    if path.has("doors"):
+        things.append(Doors(rgb))
+    return things
+
+
+def _turning_order(first: Rgb, last: Rgb) -> Rgb:
+    """0 where the second picture comes first, 255 where it comes last: [height, width]."""
+    height, width = first.shape[:2]
+    light = Image.fromarray(last).convert("L").resize((width // 8 + 1, height // 8 + 1), Image.Resampling.BOX)
+    soft = np.asarray(light.filter(ImageFilter.GaussianBlur(height / 200)), np.float64)
+    ranks = np.argsort(np.argsort(soft, axis=None, kind="stable"), kind="stable").reshape(soft.shape)
+    y, x = np.indices(soft.shape)
+    away = np.hypot(x / soft.shape[1] - 0.5, y / soft.shape[0] - 0.5) / 0.71
+    order = 0.6 * (1 - ranks / soft.size) + 0.4 * away
+    order = (order - order.min()) / max(float(np.ptp(order)), 1e-9)
+    small = Image.fromarray(np.rint(255 * order).astype(np.uint8))
+    return np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))

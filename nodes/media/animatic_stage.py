@@ -1,0 +1,173 @@
+"""A picture set up for a virtual camera: fitted to the frame, extended past its edges, sampled from any view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageFilter
+
+Rgb = npt.NDArray[np.uint8]
+Plane = npt.NDArray[np.float32]
+Homography = npt.NDArray[np.float64]
+Bend = Callable[[Plane, Plane], tuple[Plane, Plane]]
+"""A lens: where in its picture the place (x, y) of the frame is looked up, in camera units."""
+
+MARGIN = 0.35
+"""How far a stage goes on past each edge of the frame, as a part of the frame's side."""
+
+_MOST_DENSE = 1.5  # stage pixels per frame pixel, where the photograph has that many
+
+
+def unit(width: int, height: int) -> float:
+    """Pixels in one camera unit: half the side of a square with as many pixels as the frame."""
+    return float((width * height) ** 0.5) / 2
+
+
+def fitted(picture: Rgb, width: int, height: int) -> Rgb:
+    """The middle of uint8 [any, any, 3] in the frame's shape, at exactly *width* x *height*; may be shared."""
+    if picture.shape[:2] == (height, width):
+        return picture
+    rows, columns = picture.shape[:2]
+    used_width, used_height = min(columns, rows * width / height), min(rows, columns * height / width)
+    left, top = (columns - used_width) / 2, (rows - used_height) / 2
+    box = (left, top, left + used_width, top + used_height)
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS, box=box))
+
+
+class Stage:
+    """What the camera can see: the frame in the middle, and more around it."""
+
+    def __init__(
+        self,
+        canvas: Rgb,
+        width: int,
+        height: int,
+        *,
+        density: float = 1.0,
+        reach: tuple[float, float] = (1 + 2 * MARGIN, 1 + 2 * MARGIN),
+    ) -> None:
+        """Args:
+        canvas: uint8 [rows, columns, 3]; its middle is the frame.
+        width: of the frame in pixels.
+        height: of the frame in pixels.
+        density: canvas pixels per frame pixel.
+        reach: how much of the canvas across and down is true to the picture; 1 is the frame.
+        """
+        rows, columns = canvas.shape[:2]
+        planes = np.ascontiguousarray(canvas.transpose(2, 0, 1), np.float32)
+        self._planes = torch.from_numpy(planes)[None]
+        self._size = (height, width)
+        self.reach = reach
+        self.half = (width / 2 / unit(width, height), height / 2 / unit(width, height))
+        """Half the frame's width and height in camera units."""
+        # From camera units to -1..1 over the canvas, which is how torch counts.
+        span = unit(width, height) * 2
+        self._to_canvas = np.diag([span * density / columns, span * density / rows, 1.0])
+        self._x = ((np.arange(width, dtype=np.float32) + 0.5 - width / 2) / unit(width, height))[None, :]
+        self._y = ((np.arange(height, dtype=np.float32) + 0.5 - height / 2) / unit(width, height))[:, None]
+
+    @classmethod
+    def around(cls, picture: Rgb, width: int, height: int, *, wraps: bool = False) -> Stage:
+        """A photograph: what the frame crops off is kept, and beyond it mirrored and ever softer.
+
+        With *wraps* the far left meets the far right, for lenses that look all the way round.
+        """
+        rows, columns = picture.shape[:2]
+        scale = max(width / columns, height / rows)
+        density = min(max(1.0, 1 / scale), _MOST_DENSE)
+        across, down = canvas_side(width, density), canvas_side(height, density)
+        # Of the same parity as the canvas, so that the frame's pixels lie on canvas pixels.
+        kept_x = _same_parity(min(across, int(columns * scale * density + 1e-6)), across)
+        kept_y = _same_parity(min(down, int(rows * scale * density + 1e-6)), down)
+        half_x, half_y = kept_x / scale / density / 2, kept_y / scale / density / 2
+        box = (
+            max(0.0, columns / 2 - half_x),
+            max(0.0, rows / 2 - half_y),
+            min(float(columns), columns / 2 + half_x),
+            min(float(rows), rows / 2 + half_y),
+        )
+        inner = Image.fromarray(picture).resize((kept_x, kept_y), Image.Resampling.LANCZOS, box=box)
+        canvas = _extended(np.asarray(inner), across, down, wraps=wraps)
+        reach = (kept_x / density / width, kept_y / density / height)
+        return cls(canvas, width, height, density=density, reach=reach)
+
+    def seen(self, views: Sequence[tuple[Homography, Sequence[Bend]]]) -> Rgb:
+        """The frame, uint8 [height, width, 3], averaged over *views* (more than one: motion blur).
+
+        A view is a homography from the frame to the picture (both in camera units, origin in the middle)
+        and the lenses that bend the frame before it.
+        """
+        total: Plane | None = None
+        for homography, bends in views:
+            grid = torch.from_numpy(self._grid(homography, bends))
+            sampled = torch.nn.functional.grid_sample(
+                self._planes, grid, mode="bicubic", padding_mode="reflection", align_corners=False
+            )
+            planes: Plane = sampled.numpy()[0]
+            total = planes if total is None else np.add(total, planes, out=total)
+        if total is None:
+            raise ValueError("a frame needs at least one view")
+        if len(views) > 1:
+            total /= len(views)
+        total += 0.5
+        np.clip(total, 0, 255, out=total)
+        rgb = np.empty((*self._size, 3), np.uint8)
+        for channel in range(3):
+            np.copyto(rgb[..., channel], total[channel], casting="unsafe")
+        return rgb
+
+    def _grid(self, homography: Homography, bends: Sequence[Bend]) -> npt.NDArray[np.float32]:
+        """[1, height, width, 2] for torch."""
+        x, y = self._x, self._y
+        for bend in bends:
+            x, y = bend(x, y)
+        rows = (self._to_canvas @ homography).astype(np.float32)
+        grid = np.empty((1, *self._size, 2), np.float32)
+        depth = rows[2, 0] * x + (rows[2, 1] * y + rows[2, 2])
+        for axis in (0, 1):
+            np.divide(rows[axis, 0] * x + (rows[axis, 1] * y + rows[axis, 2]), depth, out=grid[0, ..., axis])
+        return grid
+
+
+def canvas_side(side: int, density: float = 1.0) -> int:
+    """Pixels of a whole stage along a frame's side: the frame and `MARGIN` at both ends."""
+    return round(side * density) + 2 * round(side * density * MARGIN)
+
+
+def _same_parity(length: int, other: int) -> int:
+    return length - (length - other) % 2
+
+
+def _extended(inner: Rgb, across: int, down: int, *, wraps: bool) -> Rgb:
+    """[down, across, 3] with *inner* in its middle."""
+    rows, columns = inner.shape[:2]
+    side, over = (across - columns) // 2, (down - rows) // 2
+    if not side and not over:
+        return inner
+    mirrored = np.pad(inner, ((over, over), (side, side), (0, 0)), mode="symmetric")
+    # The further out, the less there is to know: blurred more and more, which also hides the mirroring.
+    small = Image.fromarray(mirrored).resize((max(1, across // 8), max(1, down // 8)), Image.Resampling.BOX)
+    canvas = Image.fromarray(mirrored)
+    for radius, reach in ((0.5, 0.05), (2.0, 0.4)):
+        soft = small.filter(ImageFilter.GaussianBlur(radius * down / 160))
+        if wraps and reach > 0.1:
+            soft = Image.blend(soft, soft.transpose(Image.Transpose.FLIP_LEFT_RIGHT), 0.5)
+        canvas = Image.composite(
+            soft.resize((across, down), Image.Resampling.BICUBIC),
+            canvas,
+            _outside(across, down, side, over, reach),
+        )
+    return np.asarray(canvas)
+
+
+def _outside(across: int, down: int, side: int, over: int, reach: float) -> Image.Image:
+    """0 on the picture, 255 from *reach* (of a canvas side) past its edge on."""
+    x, y = np.arange(across), np.arange(down)
+    away_x = np.maximum(np.maximum(side - x, x - (across - 1 - side)), 0) / across
+    away_y = np.maximum(np.maximum(over - y, y - (down - 1 - over)), 0) / down
+    away = np.hypot(away_x[None, :], away_y[:, None]) / reach
+    ramp = np.clip(away, 0, 1)
+    return Image.fromarray(np.rint(255 * ramp * ramp * (3 - 2 * ramp)).astype(np.uint8))

@@ -1,0 +1,213 @@
+"""Where one clip continues another: how many frames it repeats, and films joined without them.
+
+Frames are compared small (128 pixels wide) by their mean absolute difference in 8-bit levels. Two files' copies
+of one frame differ by compression, so what counts is how that compares with the change from frame to frame:
+
+- An overlap of d frames is one where the last d frames of the earlier clip and the first d of the later one
+  differ by less than half of a natural step. Of several, the best fitting is taken.
+- Where the picture moves too little for that, any overlap would fit. One frame is dropped if the later clip
+  begins with the frame that the earlier one ends with; none if that frame is already a step further, or
+  another. So of a still scene at most one frame is lost.
+- The later clip contains the earlier one if it is longer, and five frames from the earlier one's start to its
+  end, which differ from each other, are found at the same places of the later one. A clip of the same length
+  is no continuation: a loop shown twice stays two rounds.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ..generation.errors import Interrupted, InvalidInput
+from . import clips
+from .colour import RgbReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+    from pathlib import Path
+
+MOST_REPEATED = 12
+"""Frames of overlap that are looked for: half a second."""
+
+_WIDTH = 128
+_SAME = 0.75
+"""Levels by which two encodings of one frame may differ at the size compared."""
+_STILL = 0.05
+"""Levels of change from frame to frame below which nothing moves."""
+_SAME_SHAPE = 1.02
+_SAME_RATE = 1.0001
+
+Small = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Seam:
+    """How a clip continues the one before it."""
+
+    dropped: int
+    """Frames at its start that repeat what came before; all of the earlier clip's where it contains that."""
+    contains_earlier: bool
+    """Whether it begins with the whole of the earlier clip."""
+
+
+def find(earlier: Path, later: Path) -> Seam:
+    """How many frames at the start of *later* repeat the end of *earlier*, by the rules of this module.
+
+    Raises:
+        BrokenClip: one of the clips does not decode.
+        InvalidInput: one of the clips is HDR.
+    """
+    before, after = clips.timeline(earlier).frames, clips.timeline(later).frames
+    width, height = clips.shown_size(earlier)
+    size = (min(_WIDTH, width), max(1, round(min(_WIDTH, width) * height / width)))
+    if after > before and _contains(earlier, later, before, size):
+        return Seam(before, contains_earlier=True)
+    window = MOST_REPEATED + 1
+    tail = _small(earlier, range(max(before - window, 0), before), size)
+    head = _small(later, range(min(window, after)), size)
+    return Seam(_overlap(tail, head), contains_earlier=False)
+
+
+def join(
+    parts: Sequence[Path],
+    path: Path,
+    *,
+    stopped: Callable[[], bool] = clips.never,
+    progress: Callable[[float], None] | None = None,
+) -> list[Seam]:
+    """One film of several clips in order of play, without the frames that repeat; sound is left out.
+
+    Frame rate and size are the first clip's; a clip of another size is resized, antialiased. Clips are decoded
+    and encoded frame by frame, so the memory needed does not grow with the length.
+
+    Args:
+        parts: the clips, one or more.
+        path: the MP4 to write; see `clips.write`.
+        stopped: asked before each frame.
+        progress: told the fraction done, 0..1, after each frame.
+
+    Returns:
+        One seam between each clip and the next.
+
+    Raises:
+        BrokenClip: a clip does not decode.
+        InvalidInput: no clips, another frame rate, another shape, or an HDR clip.
+        Interrupted: `stopped` said so; nothing is written.
+    """
+    if not parts:
+        raise InvalidInput("There are no clips to join.")
+    lines = [clips.timeline(part) for part in parts]
+    sizes = [clips.shown_size(part) for part in parts]
+    for part, line, size in zip(parts[1:], lines[1:], sizes[1:], strict=True):
+        _check_fits(parts[0], lines[0], sizes[0], part, line, size)
+    seams = [find(earlier, later) for earlier, later in pairwise(parts)]
+    total = sum(line.frames for line in lines) - sum(seam.dropped for seam in seams)
+
+    def film() -> Generator[npt.NDArray[np.uint8], None, None]:
+        shown = 0
+        for part, start in zip(parts, [0, *(seam.dropped for seam in seams)], strict=True):
+            with closing(clips.read(part, start=start, size=sizes[0])) as frames:
+                for frame in frames:
+                    if stopped():
+                        raise Interrupted("Stopped while joining; the clips themselves stay where they are.")
+                    yield frame
+                    shown += 1
+                    if progress is not None:
+                        progress(min(shown / total, 1.0))
+
+    width, height = sizes[0]
+    clips.write(film(), path, frame_rate=lines[0].frame_rate, width=width, height=height)
+    return seams
+
+
+def _check_fits(
+    first: Path,
+    first_line: clips.Timeline,
+    first_size: tuple[int, int],
+    part: Path,
+    line: clips.Timeline,
+    size: tuple[int, int],
+) -> None:
+    if max(line.frame_rate, first_line.frame_rate) / min(line.frame_rate, first_line.frame_rate) > _SAME_RATE:
+        raise InvalidInput(
+            f"{part} has {_rate(line)} frames a second, and {first}, which it follows, has {_rate(first_line)}: "
+            "convert one of them first. Joined as they are, one would play at the wrong speed."
+        )
+    shape, first_shape = size[0] / size[1], first_size[0] / first_size[1]
+    if max(shape, first_shape) / min(shape, first_shape) > _SAME_SHAPE:
+        raise InvalidInput(
+            f"{part} is {size[0]}x{size[1]}, and {first}, which it follows, is {first_size[0]}x{first_size[1]}: "
+            "another shape. Crop one of them first; joined as they are, one would be stretched."
+        )
+
+
+def _rate(line: clips.Timeline) -> str:
+    return f"{float(line.frame_rate):.6g}"
+
+
+def _small(path: Path, places: Sequence[int], size: tuple[int, int]) -> list[Small]:
+    """The frames at *places* (ascending), small; decoded only as far as needed."""
+    reader = RgbReader(size)
+    frames: list[Small] = []
+    with closing(clips.pictures(path, places[0], clips.timeline(path))) as pictures:
+        for place, picture in enumerate(pictures, places[0]):
+            if place in places:
+                frames.append(reader.pixels(picture).astype(np.float32))
+            if place >= places[-1]:
+                break
+    return frames
+
+
+def _contains(earlier: Path, later: Path, frames: int, size: tuple[int, int]) -> bool:
+    """Whether *later* begins with all *frames* of *earlier*."""
+    places = sorted({round(quarter * (frames - 1) / 4) for quarter in range(5)})
+    if _apart(_small(earlier, places[:1], size)[0], _small(later, places[:1], size)[0]) > 4 * _SAME:
+        return False  # the usual case, without decoding all of both
+    originals, found = _small(earlier, places, size), _small(later, places, size)
+    changes = sorted(_apart(one, other) for one, other in pairwise(originals))
+    if len(found) < len(originals) or not changes or changes[len(changes) // 2] < _SAME:
+        return False
+    limit = changes[len(changes) // 2] / 4
+    return all(_apart(one, other) < limit for one, other in zip(originals, found, strict=True))
+
+
+def _overlap(tail: list[Small], head: list[Small]) -> int:
+    """How many frames at the start of *head* repeat the end of *tail*."""
+    best, least = 0, np.inf
+    for count in range(1, min(len(tail), len(head))):
+        apart = float(np.mean([_apart(one, other) for one, other in zip(tail[-count:], head, strict=False)]))
+        if apart < min(_step(tail[-count - 1 :]), _step(head[: count + 1])) / 2 and apart < least:
+            best, least = count, apart
+    if best:
+        return best
+    return int(_apart(tail[-1], head[0]) <= _SAME and _steps_ahead(tail, head) < 0.5)
+
+
+def _step(frames: list[Small]) -> float:
+    """The mean change from one frame to the next; 0 where it is too small to compare anything with."""
+    step = float(np.mean([_apart(one, other) for one, other in pairwise(frames)]))
+    return step if step >= _STILL else 0.0
+
+
+def _steps_ahead(tail: list[Small], head: list[Small]) -> float:
+    """How far the first frame of *head* is ahead of the last of *tail*, in steps: 0 repeats it, 1 follows it.
+
+    Projected on the motion around the seam, which tells far smaller changes from noise than differences do.
+    The two frames compared take no part in that motion: their noise would look like going backwards.
+    """
+    motions = [after - before for before, after in (*pairwise(tail[-3:-1]), *pairwise(head[1:3]))]
+    if not motions:
+        return 0.0
+    motion = np.mean(motions, axis=0, dtype=np.float32)
+    strength = float((motion * motion).sum())
+    return float(((head[0] - tail[-1]) * motion).sum()) / strength if strength else 0.0
+
+
+def _apart(one: Small, other: Small) -> float:
+    """Mean absolute difference in levels."""
+    return float(np.abs(one - other).mean())

@@ -1,0 +1,144 @@
+"""Real video files for tests of the media modules, and exact colours to compare them with."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+Rgb = npt.NDArray[np.uint8]
+
+TAGS = {"bt709": (1, 1, 1), "bt601": (5, 5, 6), "bt2020": (9, 9, 14)}
+"""Matrix, primaries and curve as H.273 numbers them."""
+LUMA = {"bt709": (0.2126, 0.0722), "bt601": (0.299, 0.114), "bt2020": (0.2627, 0.0593)}
+"""Weight of red and blue in luma."""
+
+
+def scene(
+    count: int, width: int = 192, height: int = 108, *, speed: float = 3.0, seed: int = 0, start: int = 0
+) -> list[Rgb]:
+    """A camera that moves over a coloured landscape by *speed* pixels a frame; *start* is a frame number."""
+    rng = np.random.default_rng(seed)
+    reach = int((count + start) * speed) + 2
+    cells = (height // 10 + 3, (width + reach) // 10 + 3)
+    # Bright and dark, with little colour: what yuv420p can hold without leaving RGB.
+    coarse = (rng.uniform(50, 200, (*cells, 1)) + rng.uniform(-20, 20, (*cells, 3))).astype(np.float32)
+    full = (coarse.shape[1] * 10, coarse.shape[0] * 10)
+    land = np.stack(
+        [
+            np.asarray(Image.fromarray(coarse[..., channel]).resize(full, Image.Resampling.BICUBIC))
+            for channel in range(3)
+        ],
+        axis=-1,
+    )
+    frames = []
+    for number in range(start, start + count):
+        place = number * speed
+        left, part = int(place), place - int(place)
+        window = land[:height, left : left + width] * (1 - part)
+        window = window + land[:height, left + 1 : left + 1 + width] * part
+        frames.append(np.rint(window.clip(0, 255)).astype(np.uint8))
+    return frames
+
+
+def encode(
+    frames: Sequence[Rgb],
+    path: Path,
+    *,
+    codec: str = "libx264",
+    pixel_format: str = "yuv420p",
+    container: str = "mp4",
+    rate: int = 24,
+    options: dict[str, str] | None = None,
+    container_options: dict[str, str] | None = None,
+    times: list[int] | None = None,
+) -> Path:
+    """A file written with PyAV alone, so that readers are not tested with our own writer."""
+    fast = {"preset": "ultrafast"}
+    size = frames[0].shape[1::-1] if frames else (64, 64)
+    with av.open(str(path), "w", format=container, options=container_options or {}) as file:
+        stream = file.add_stream(codec, rate=rate, options=(fast if codec == "libx264" else {}) | (options or {}))
+        stream.width, stream.height, stream.pix_fmt = *size, pixel_format
+        for number, rgb in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format=pixel_format)
+            frame.pts = times[number] if times else number
+            frame.time_base = Fraction(1, rate)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    return path
+
+
+def planes(width: int, height: int, seed: int = 0) -> tuple[Rgb, Rgb, Rgb]:
+    """Y, U and V of a smooth picture in yuv420p whose colours stay inside RGB under every matrix."""
+    rng = np.random.default_rng(seed)
+
+    def smooth(across: int, down: int, low: float, high: float) -> npt.NDArray[Any]:
+        coarse = rng.uniform(low, high, (down // 16 + 2, across // 16 + 2)).astype(np.float32)
+        return np.asarray(Image.fromarray(coarse).resize((across, down), Image.Resampling.BICUBIC))
+
+    luma = smooth(width, height, 80, 170) + rng.normal(0, 2, (height, width))
+    chroma = [smooth(width // 2, height // 2, 105, 150).clip(105, 150) for _ in range(2)]
+    y, u, v = (np.rint(plane).astype(np.uint8) for plane in (luma.clip(70, 180), *chroma))
+    return y, u, v
+
+
+def encode_planes(
+    pictures: Sequence[tuple[Rgb, Rgb, Rgb]], path: Path, *, tag: str | None, full_range: bool = False
+) -> Path:
+    """An MP4 that holds exactly these YUV values (lossless), tagged or not."""
+    height, width = pictures[0][0].shape
+    with av.open(str(path), "w", format="mp4") as file:
+        stream = file.add_stream("libx264", rate=24, options={"qp": "0", "preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        context = stream.codec_context
+        if tag is not None:
+            context.colorspace, context.color_primaries, context.color_trc = TAGS[tag]
+            context.color_range = 2 if full_range else 1
+        for number, (y, u, v) in enumerate(pictures):
+            flat = np.concatenate([y.ravel(), u.ravel(), v.ravel()]).reshape(height * 3 // 2, width)
+            frame = av.VideoFrame.from_ndarray(flat, format="yuv420p")
+            frame.pts = number
+            if tag is not None:
+                frame.colorspace, frame.color_range = TAGS[tag][0], 2 if full_range else 1
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    return path
+
+
+def exact_rgb(
+    picture: tuple[Rgb, Rgb, Rgb], matrix: str, *, full_range: bool = False
+) -> npt.NDArray[np.float64]:
+    """The picture as RGB in levels, computed in floats: chroma sited left, as H.264 means it."""
+    y, u, v = picture
+    red, blue = LUMA[matrix]
+    luma = y / 255 if full_range else (y - 16.0) / 219
+    chroma = 255 if full_range else 224
+    cb, cr = ((_doubled(plane) - 128) / chroma for plane in (u, v))
+    r, b = luma + 2 * (1 - red) * cr, luma + 2 * (1 - blue) * cb
+    g = (luma - red * r - blue * b) / (1 - red - blue)
+    return np.stack([r, g, b], axis=-1).clip(0, 1) * 255
+
+
+def _doubled(plane: Rgb) -> npt.NDArray[np.float64]:
+    height, width = plane.shape
+    rows = (np.arange(2 * height) + 0.5) / 2 - 0.5
+    columns = np.arange(2 * width) / 2
+    tall = _between(plane.astype(np.float64), rows, 0)
+    return _between(tall, columns, 1)
+
+
+def _between(values: npt.NDArray[np.float64], places: npt.NDArray[Any], axis: int) -> npt.NDArray[np.float64]:
+    low = np.floor(places).astype(int)
+    part = np.expand_dims(places - low, 1 - axis)
+    last = values.shape[axis] - 1
+    one = np.take(values, low.clip(0, last), axis)
+    other = np.take(values, (low + 1).clip(0, last), axis)
+    return one * (1 - part) + other * part

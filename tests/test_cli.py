@@ -1,0 +1,165 @@
+"""The command line: the same operations, from a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from emulators.server import Fault
+from fakes import FakeClock
+from luma_ray.nodes import cli, tables, terminal
+from luma_ray.nodes.providers import PROVIDERS
+
+COMMAND = [sys.executable, str(Path(__file__).parent / "luma_ray_command.py")]
+KEY_NAME = "LUMAAI_API_KEY"
+
+
+@pytest.fixture(autouse=True)
+def _time_passes_at_once(monkeypatch):
+    monkeypatch.setattr(terminal, "Clock", FakeClock)
+
+
+def run(capsys, *arguments):
+    code = cli.main([*arguments, "--json"])
+    shown = capsys.readouterr()
+    return code, json.loads(shown.out), shown.err
+
+
+def test_a_clip_from_a_prompt_and_what_it_cost_in_the_ledger(capsys, luma, tmp_path):
+    out = tmp_path / "fox.mp4"
+    code, made, _ = run(capsys, "text-to-video", "--prompt", "a fox", "--resolution", "540p", "--out", str(out))
+    assert code == 0
+    assert out.stat().st_size > 1000
+    _, ledger, _ = run(capsys, "ledger")
+    (row,) = ledger["generations"]
+    assert (row["id"], row["state"], ledger["usd"]) == (made["generations"][0], "completed", "0.14")
+
+
+def test_extend_by_generation_and_collect_by_the_providers_id(capsys, luma):
+    _, first, _ = run(capsys, "text-to-video", "--prompt", "a fox", "--resolution", "540p")
+    arguments = ["--generation", *first["generations"], "--length", "10", "--resolution", "540p"]
+    code, film, _ = run(capsys, "extend-video", "--prompt", "it runs", *arguments)
+    assert code == 0
+    assert len(film["generations"]) == 2
+    _, ledger, _ = run(capsys, "ledger")
+    code, collected, _ = run(capsys, "collect", ledger["generations"][0]["job"])
+    assert code == 0
+    assert collected["collected"][0]["id"] == ledger["generations"][0]["id"]
+    assert len(luma.creates) == 2
+
+
+def test_what_is_refused_has_its_own_exit_code_and_sends_nothing(capsys, luma):
+    code, told, words = run(capsys, "text-to-video", "--prompt", "", "--provider", "luma")
+    assert code == 2
+    assert told["error"] == "UnsupportedRequest"
+    assert "the prompt is empty" in words
+    assert luma.requests == []
+
+
+def test_an_unanswered_create_has_its_own_exit_code_and_the_person_decides(capsys, luma):
+    luma.fail_next("POST", "/generations/video", Fault.lost_request())
+    code, told, _ = run(capsys, "text-to-video", "--prompt", "a fox", "--resolution", "540p")
+    assert code == 3
+    (row,) = run(capsys, "ledger")[1]["generations"]
+    assert row["state"] == "uncertain"
+    assert row["id"] in told["message"]
+    assert run(capsys, "resume", row["id"], "--not-created")[0] == 0
+    assert run(capsys, "text-to-video", "--prompt", "a fox", "--resolution", "540p")[0] == 0
+    assert len(luma.creates) == 1
+
+
+def test_collect_without_ids_brings_back_everything_unfinished(capsys, luma):
+    luma.fail_next("GET", "/assets/*", Fault.status(403, {}), times=4)
+    assert cli.main(["text-to-video", "--prompt", "a fox", "--resolution", "540p"]) == 3
+    capsys.readouterr()
+    code, told, _ = run(capsys, "collect")
+    assert code == 0
+    assert len(told["collected"]) == 1
+    assert run(capsys, "collect")[1]["collected"] == []
+    assert len(luma.creates) == 1
+
+
+def test_doctor_says_what_would_work_and_never_shows_a_key(capsys, monkeypatch):
+    monkeypatch.setenv(KEY_NAME, "luma-very-secret-key-abcd")
+    code, told, _ = run(capsys, "doctor")
+    assert code == 0
+    assert "environment (...abcd)" in told["providers"]["luma"]
+    assert "very-secret" not in json.dumps(told)
+    assert told["auto means"] == "the cheapest of Luma"
+
+
+def test_a_key_is_saved_from_standard_input_and_forgotten_again(capsys, monkeypatch):
+    import io
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO("luma-very-secret-key-abcd\n"))
+    assert run(capsys, "key", KEY_NAME)[1]["state"] == "saved"
+    saved = Path(os.environ["LUMA_RAY_HOME"]) / "keys.json"
+    assert json.loads(saved.read_text("utf-8")) == {KEY_NAME: "luma-very-secret-key-abcd"}
+    if os.name == "posix":
+        assert saved.stat().st_mode & 0o777 == 0o600
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    assert run(capsys, "key", KEY_NAME)[1]["state"] == "missing"
+
+
+def test_providers_names_every_price_with_its_source(capsys):
+    _, told, _ = run(capsys, "providers")
+    assert {offer["provider"] for offer in told["offers"]} == {provider.name for provider in PROVIDERS}
+    assert "not verified" in told["prices"]["luma"][0]
+
+
+def test_the_readme_shows_the_table_that_the_offers_make():
+    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    assert tables.markdown(tables.HEADER, tables.matrix(PROVIDERS)) in readme
+
+
+def started(luma, home, *arguments):
+    environment = {**os.environ, **luma.environment(), "LUMA_RAY_HOME": str(home)}
+    return subprocess.Popen(
+        [*COMMAND, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.fixture
+def asked(luma):
+    """Set when the emulator has been asked about a job, which stays unfinished."""
+    luma.pace = type(luma.pace)(10**9)
+    event = threading.Event()
+
+    def watch(request):
+        if request.method == "GET" and "/generations/" in request.path:
+            event.set()
+
+    luma.watch = watch
+    return event
+
+
+ONE = ("text-to-video", "--prompt", "a fox", "--resolution", "540p")
+
+
+def test_a_killed_process_loses_nothing_and_the_next_one_buys_nothing(luma, asked, tmp_path):
+    first = started(luma, tmp_path, *ONE)
+    assert asked.wait(60)
+    first.kill()
+    first.communicate()
+    luma.pace = type(luma.pace)(1)
+    second = started(luma, tmp_path, *ONE, "--json")
+    out, err = second.communicate(timeout=60)
+    assert second.returncode == 0, err
+    assert Path(json.loads(out)["path"]).stat().st_size > 1000
+    assert len(luma.creates) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signal")
+def test_control_c_ends_the_wait_and_says_what_becomes_of_the_job(luma, asked, tmp_path):
+    process = started(luma, tmp_path, *ONE)
+    assert asked.wait(60)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Queue again to collect it" in err

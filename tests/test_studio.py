@@ -1,0 +1,184 @@
+"""The operations end to end: against Luma's emulator, and offline with the animatic."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from fakes import FakeClock, Reports
+from luma_ray.nodes.film import Settings, framed
+from luma_ray.nodes.generation import errors
+from luma_ray.nodes.media import clips, frames, images
+from luma_ray.nodes.studio import Studio
+
+FOX = Settings(prompt="a fox in the snow", resolution="540p")
+
+
+class Work:
+    """A studio with a clock whose seconds pass at once."""
+
+    def __init__(self, folder):
+        self.studio = Studio(folder / "private", folder / "clips")
+        self.reports = Reports()
+
+    def __getattr__(self, name):
+        operation = getattr(self.studio, name)
+        return lambda *args, **kwargs: operation(*args, clock=FakeClock(), report=self.reports, **kwargs)
+
+
+@pytest.fixture
+def work(tmp_path):
+    return Work(tmp_path)
+
+
+def still(width=320, height=180, seed=1):
+    values = np.random.default_rng(seed).random((1, height // 20, width // 20, 3), dtype=np.float32)
+    image = torch.from_numpy(values.repeat(20, 1).repeat(20, 2))
+    return images.still(image, name="first_frame")
+
+
+def test_a_prompt_becomes_a_clip_with_its_price_on_one_line(work, luma):
+    film = work.text_to_video(FOX)
+    assert clips.inspect(film.path).frames == 121
+    assert film.summary == "ray-flash-2 · 5 s · 540p · luma · 2 s · $0.14"
+    assert len(luma.creates) == 1
+
+
+def test_an_extend_at_luma_uses_its_own_extend_and_joins_without_a_repeated_frame(work, luma):
+    first = work.text_to_video(FOX)
+    film = work.extend_video(Settings(prompt="it runs", resolution="540p"), generations=first.generations, length=15)
+    assert clips.inspect(film.path).frames == 361
+    assert len(film.generations) == 3
+    assert [create["request"]["keyframes"]["frame0"]["type"] for create in bodies(luma)[1:]] == ["generation"] * 2
+    assert "own extend" in " ".join(film.notes)
+
+
+def test_an_extend_whose_answer_holds_the_whole_film_is_not_joined_twice(tmp_path, monkeypatch):
+    from emulators.luma import LumaEmulator
+
+    with LumaEmulator(extend_returns="whole") as luma:
+        for name, value in luma.environment().items():
+            monkeypatch.setenv(name, value)
+        work = Work(tmp_path)
+        first = work.text_to_video(FOX)
+        film = work.extend_video(Settings(prompt="it runs", resolution="540p"), generations=first.generations, length=10)
+    assert clips.inspect(film.path).frames == 241
+
+
+def test_backward_puts_the_new_part_before_the_film(work, luma):
+    first = work.text_to_video(FOX)
+    film = work.extend_video(
+        Settings(prompt="before", resolution="540p"), generations=first.generations, length=10, direction="backward"
+    )
+    assert film.generations[-1] == first.generations[0]
+    assert clips.inspect(film.path).frames == 241
+    assert close(frames.last_frame(film.path), frames.last_frame(first.path))
+
+
+def test_stopping_a_chain_keeps_its_parts_and_queueing_again_buys_only_the_rest(work, luma):
+    first = work.text_to_video(FOX)
+    more = Settings(prompt="it runs", resolution="540p")
+    work.extend_video(more, generations=first.generations, length=10)
+    work.extend_video(more, generations=first.generations, length=15)
+    assert len(luma.creates) == 3
+
+
+def test_a_film_from_anywhere_is_continued_from_its_last_picture(work, tmp_path):
+    source = tmp_path / "mine.mp4"
+    moving = (np.full((90, 160, 3), level, np.uint8) for level in range(60, 181))
+    clips.write(moving, source, frame_rate=24, width=160, height=90)
+    film = work.extend_video(Settings(prompt="it goes on", resolution="540p"), video=source, length=10)
+    assert clips.inspect(film.path).frames == 241
+    assert "last frame as a picture" in " ".join(film.notes)
+
+
+def test_new_part_gives_the_new_clips_alone(work, luma):
+    first = work.text_to_video(FOX)
+    film = work.extend_video(
+        Settings(prompt="on", resolution="540p"), generations=first.generations, length=10, part="new part"
+    )
+    assert clips.inspect(film.path).frames == 121
+    assert set(film.generations).isdisjoint(first.generations)
+
+
+@pytest.mark.parametrize(
+    ("length", "words"), [(5, "is 5.0 s long already"), (31, "up to|extended to 30 s"), (28, "film of 30|30 s")]
+)
+def test_the_length_is_checked_and_never_rounded_in_silence(work, luma, length, words):
+    first = work.text_to_video(FOX)
+    if length == 28:
+        film = work.extend_video(FOX, generations=first.generations, length=12)
+        assert any("15.0 s long, not 12 s" in note for note in film.notes)
+        return
+    with pytest.raises(errors.InvalidInput, match=words):
+        work.extend_video(FOX, generations=first.generations, length=length)
+    assert len(luma.creates) == 1
+
+
+def test_a_film_of_another_frame_rate_is_refused_before_anything_is_bought(work, luma, tmp_path):
+    source = tmp_path / "mine.mp4"
+    clips.write((np.zeros((90, 160, 3), np.uint8) for _ in range(31)), source, frame_rate=30, width=160, height=90)
+    with pytest.raises(errors.InvalidInput, match="30 frames a second and Ray makes 24"):
+        work.extend_video(FOX, video=source, length=10)
+    assert luma.creates == []
+
+
+def test_pictures_without_hosting_are_refused_before_anything_is_sent(work, luma):
+    with pytest.raises(errors.HostingRequired, match="LUMA_RAY_S3_BUCKET"):
+        work.image_to_video(FOX, still())
+    assert luma.requests == []
+    assert work.studio.lifecycle.journal.entries() == []
+
+
+def test_keyframes_of_two_shapes_are_cropped_to_one_and_it_is_said():
+    first, last, settings, notes = framed(Settings(aspect_ratio="auto"), still(320, 180), still(200, 200))
+    assert (first.width, first.height) == (320, 180)
+    assert abs(last.width / last.height - 16 / 9) < 0.02
+    assert settings.aspect_ratio == "16:9"
+    assert len(notes) == 1
+    assert "last_frame" in notes[0]
+
+
+def test_keyframes_need_at_least_one_picture(work):
+    with pytest.raises(errors.InvalidInput, match="connect one"):
+        work.keyframes_to_video(FOX, None, None)
+
+
+def test_only_a_first_frame_is_image_to_video(work):
+    film = work.keyframes_to_video(FOX, still(), None)
+    assert work.studio.lifecycle.journal.get(film.generations[0]).operation == "image_to_video"
+
+
+def test_without_a_key_everything_runs_offline_and_says_that_it_is_a_preview(work):
+    film = work.image_to_video(FOX, still())
+    assert film.summary.startswith("PREVIEW")
+    assert "free local preview" in " ".join(film.notes)
+    assert clips.inspect(film.path).frames == 121
+
+
+def test_the_offline_extend_goes_on_without_a_jump(work):
+    first = work.image_to_video(FOX, still())
+    film = work.extend_video(
+        Settings(prompt="on", resolution="540p", aspect_ratio="auto"), generations=first.generations, length=10
+    )
+    assert clips.inspect(film.path).frames == 241
+    seam = frames.decode(film.path, start=118, count=6)
+    steps = (seam[1:] - seam[:-1]).abs().mean(dim=(1, 2, 3))
+    assert steps.max() < 4 * max(steps.median().item(), 0.002)
+
+
+def test_a_preview_never_stands_in_for_a_paid_clip(work, luma, monkeypatch):
+    monkeypatch.delenv("LUMAAI_API_KEY")
+    preview = work.text_to_video(FOX)
+    monkeypatch.setenv("LUMAAI_API_KEY", luma.environment()["LUMAAI_API_KEY"])
+    paid = work.text_to_video(FOX)
+    assert preview.summary.startswith("PREVIEW")
+    assert paid.summary.startswith("ray-flash-2")
+
+
+def bodies(luma):
+    return [{"request": request.json} for request in luma.requests if request.method == "POST"]
+
+
+def close(one, other):
+    return (one - other).abs().mean() < 0.02
