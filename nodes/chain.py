@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Literal
 from .film import MATCH_FIRST_FRAME, Film, Settings, framed, request_for, summary
 from .generation.clock import Clock
 from .generation.errors import InvalidInput
-from .generation.lifecycle import Clip, Report
+from .generation.lifecycle import Clip
 from .generation.ray import ASPECT_RATIOS, FRAMES_PER_SECOND, LONGEST_FILM
 from .generation.request import GenerationReference, GenerationRequest, Operation
 from .generation.selection import AUTO, refusals
+from .generation.waiting import Report
 from .media import clips, frames, images
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -224,6 +225,8 @@ def _resume(options: argparse.Namespace) -> tuple[Any, str]:
     if options.not_created:
         entry = studio.lifecycle.not_created(options.id)
         return _row(entry), f"{entry.id}: recorded as not created. Queueing it again will buy it."
+    if options.job:
+        studio.lifecycle.found(options.id, options.job)
     return _made(options, lambda clock, report: studio.collect(options.id, clock=clock, report=report))
 
 
@@ -232,18 +235,13 @@ def _collect(options: argparse.Namespace) -> tuple[Any, str]:
     unfinished = studio.lifecycle.journal.entries(("submitted", "submitting", "uncertain"))
     ids = options.ids or [entry.id for entry in unfinished if not entry.local]
     collected, troubles = [], []
-    for id_ in ids:
+    for wanted in ids:
         try:
-            film = terminal.run(
-                lambda clock, report, id_=id_: studio.collect(
-                    id_, options.provider, clock=clock, report=report
-                ),
-                id_,
-            )
+            film = terminal.run(partial(studio.collect, wanted, options.provider), wanted)
         except Interrupted:
             raise
         except GenerationError as error:
-            troubles.append({"id": id_, "error": type(error).__name__, "message": redact(str(error))})
+            troubles.append({"id": wanted, "error": type(error).__name__, "message": redact(str(error))})
             last = error
         else:
             collected.append({"id": film.generations[0], "path": str(film.path), "summary": film.summary})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,24 +56,33 @@ def _films(studio: Studio) -> list[Made]:
     def settings(prompt: str, **others: Any) -> Settings:
         return Settings(prompt=prompt, provider="animatic", model=_MODEL, **others)
 
+    def priced(settings: Settings) -> Settings:
+        return replace(settings, aspect_ratio="4:3")  # the ratio that "auto" finds for the photograph
+
     dawn = settings(
         "A lighthouse at dawn, waves break on the rocks, gulls cross the frame", concepts=("crane_up",)
     )
-    steam = settings("Steam rises from the cup, morning light moves over the table", concepts=("push_in",))
+    steam = settings(
+        "Steam rises from the cup, morning light moves over the table",
+        aspect_ratio="auto",
+        concepts=("push_in",),
+    )
     launch = settings("From the launch pad into deep space", aspect_ratio="16:9")
-    night = settings("Night falls, and the beam of the lighthouse begins to turn")
-    text = _make(
-        "text-to-video",
-        lambda clock, report: studio.text_to_video(dawn, clock=clock, report=report),
-        request_for(dawn, Operation.TEXT_TO_VIDEO),
+    on = settings(
+        "The camera goes around the table as the room fills", aspect_ratio="auto", concepts=("orbit_left",)
+    )
+    image = _make(
+        "image-to-video",
+        lambda clock, report: studio.image_to_video(steam, coffee, clock=clock, report=report),
+        request_for(priced(steam), Operation.IMAGE_TO_VIDEO, first_frame=coffee),
     )
     return [
-        text,
         _make(
-            "image-to-video",
-            lambda clock, report: studio.image_to_video(steam, coffee, clock=clock, report=report),
-            request_for(steam, Operation.IMAGE_TO_VIDEO, first_frame=coffee),
+            "text-to-video",
+            lambda clock, report: studio.text_to_video(dawn, clock=clock, report=report),
+            request_for(dawn, Operation.TEXT_TO_VIDEO),
         ),
+        image,
         _make(
             "keyframes-to-video",
             lambda clock, report: studio.keyframes_to_video(
@@ -84,12 +93,12 @@ def _films(studio: Studio) -> list[Made]:
         _make(
             "extend-to-15-s",
             lambda clock, report: studio.extend_video(
-                night, generations=text.film.generations, length=15, clock=clock, report=report
+                on, generations=image.film.generations, length=15, clock=clock, report=report
             ),
             # Priced as what every provider can do: the first clip, and two more from the film's last picture.
-            request_for(dawn, Operation.TEXT_TO_VIDEO),
-            request_for(night, Operation.IMAGE_TO_VIDEO, first_frame=coffee),
-            request_for(night, Operation.IMAGE_TO_VIDEO, first_frame=coffee),
+            request_for(priced(steam), Operation.IMAGE_TO_VIDEO, first_frame=coffee),
+            request_for(priced(on), Operation.IMAGE_TO_VIDEO, first_frame=coffee),
+            request_for(priced(on), Operation.IMAGE_TO_VIDEO, first_frame=coffee),
         ),
     ]
 

@@ -23,8 +23,8 @@ from .generation.errors import GenerationError, Interrupted, InvalidInput
 
 if TYPE_CHECKING:
     from .film import Film
-    from .generation.lifecycle import Report
     from .generation.request import StillImage
+    from .generation.waiting import Report
     from .studio import Studio
 
 T = TypeVar("T")
@@ -164,7 +164,9 @@ def linked(node: Any) -> frozenset[int]:
     inputs = ((node.hidden.prompt or {}).get(node.hidden.unique_id) or {}).get("inputs", {})
     told = inputs.get(LINKED)
     if not isinstance(told, str):
-        return frozenset(range(len(node.GET_SCHEMA().outputs)))
+        return frozenset(
+            range(len(node.define_schema().outputs))
+        )  # GET_SCHEMA writes to a class that is locked now
     return frozenset(int(index) for index in told.split(",") if index)
 
 

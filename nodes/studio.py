@@ -13,9 +13,10 @@ from .generation.credentials import Credentials
 from .generation.errors import InvalidInput
 from .generation.journal import Journal
 from .generation.library import Library
-from .generation.lifecycle import Clip, Lifecycle, Report
+from .generation.lifecycle import Clip, Lifecycle
 from .generation.request import GenerationRequest, Operation, StillImage
 from .generation.selection import AUTO
+from .generation.waiting import Report
 from .hosting import HOSTS
 from .media import clips, seams
 from .providers import PROVIDERS

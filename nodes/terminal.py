@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable
 from concurrent import futures
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from .generation.clock import Clock
 from .generation.credentials import redact
-from .generation.lifecycle import Report
+from .generation.waiting import Report
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 HOME: Final = "LUMA_RAY_HOME"
 """Environment variable: the folder of journal, keys and clips, where no ComfyUI is around."""
@@ -64,7 +64,13 @@ class Bar:
         self._last = ""
 
 
-def run(work: Callable[[Clock, Report], T], label: str = "") -> T:
+class Work(Protocol[T_co]):
+    """What runs on the thread."""
+
+    def __call__(self, *, clock: Clock, report: Report) -> T_co: ...  # noqa: D102
+
+
+def run(work: Work[T], label: str = "") -> T:
     """Do *work* on a thread, so that Ctrl-C ends the wait and never tears a purchase apart.
 
     Raises what *work* raises; KeyboardInterrupt when the thread does not answer to Ctrl-C.
@@ -74,7 +80,7 @@ def run(work: Callable[[Clock, Report], T], label: str = "") -> T:
 
     def body() -> None:
         try:
-            future.set_result(work(clock, bar))
+            future.set_result(work(clock=clock, report=bar))
         except BaseException as error:  # noqa: BLE001 - handed to the caller, whatever it is
             future.set_exception(error)
 

@@ -18,6 +18,8 @@ Rgb = npt.NDArray[np.uint8]
 
 TAGS = {"bt709": (1, 1, 1), "bt601": (5, 5, 6), "bt2020": (9, 9, 14)}
 """Matrix, primaries and curve as H.273 numbers them."""
+CHROMA_SITED = int(av.__version__.split(".")[0]) >= 17
+"""Older PyAV cannot tell swscale where chroma sits, and takes it half a pixel too far to the right."""
 LUMA = {"bt709": (0.2126, 0.0722), "bt601": (0.299, 0.114), "bt2020": (0.2627, 0.0593)}
 """Weight of red and blue in luma."""
 
@@ -26,11 +28,12 @@ def scene(
     count: int, width: int = 192, height: int = 108, *, speed: float = 3.0, seed: int = 0, start: int = 0
 ) -> list[Rgb]:
     """A camera that moves over a coloured landscape by *speed* pixels a frame; *start* is a frame number."""
-    rng = np.random.default_rng(seed)
-    reach = int((count + start) * speed) + 2
-    cells = (height // 10 + 3, (width + reach) // 10 + 3)
-    # Bright and dark, with little colour: what yuv420p can hold without leaving RGB.
-    coarse = (rng.uniform(50, 200, (*cells, 1)) + rng.uniform(-20, 20, (*cells, 3))).astype(np.float32)
+    # Columns first and a generator each: a longer film shows the same land as a shorter one, and more of it.
+    columns, rows = (width + int((count + start) * speed)) // 10 + 4, height // 10 + 3
+    light = np.random.default_rng(seed).uniform(50, 200, (columns, rows, 1))
+    # Little colour: what yuv420p can hold without leaving RGB.
+    tint = np.random.default_rng(seed + 1000).uniform(-20, 20, (columns, rows, 3))
+    coarse = (light + tint).swapaxes(0, 1).astype(np.float32)
     full = (coarse.shape[1] * 10, coarse.shape[0] * 10)
     land = np.stack(
         [
@@ -65,7 +68,9 @@ def encode(
     fast = {"preset": "ultrafast"}
     size = frames[0].shape[1::-1] if frames else (64, 64)
     with av.open(str(path), "w", format=container, options=container_options or {}) as file:
-        stream = file.add_stream(codec, rate=rate, options=(fast if codec == "libx264" else {}) | (options or {}))
+        stream = file.add_stream(
+            codec, rate=rate, options=(fast if codec == "libx264" else {}) | (options or {})
+        )
         stream.width, stream.height, stream.pix_fmt = *size, pixel_format
         for number, rgb in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format=pixel_format)

@@ -33,7 +33,9 @@ def run(capsys, *arguments):
 
 def test_a_clip_from_a_prompt_and_what_it_cost_in_the_ledger(capsys, luma, tmp_path):
     out = tmp_path / "fox.mp4"
-    code, made, _ = run(capsys, "text-to-video", "--prompt", "a fox", "--resolution", "540p", "--out", str(out))
+    code, made, _ = run(
+        capsys, "text-to-video", "--prompt", "a fox", "--resolution", "540p", "--out", str(out)
+    )
     assert code == 0
     assert out.stat().st_size > 1000
     _, ledger, _ = run(capsys, "ledger")

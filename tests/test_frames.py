@@ -62,13 +62,13 @@ def test_colours_are_those_of_an_exact_conversion(tmp_path, matrix, tag, full_ra
     path = films.encode_planes(pictures, tmp_path / "clip.mp4", tag=tag, full_range=full_range)
     levels = frames.decode(path).numpy() * 255
     errors = levels - np.stack([films.exact_rgb(p, matrix, full_range=full_range) for p in pictures])
-    assert np.abs(errors).mean() <= 0.3
+    assert np.abs(errors).mean() <= (0.3 if films.CHROMA_SITED else 0.5)
     assert np.abs(errors.mean(axis=(0, 1, 2))).max() <= 0.05
 
 
 def test_an_rgb_clip_keeps_its_exact_levels(tmp_path):
     original = films.scene(3, 64, 48)
-    path = films.encode(original, tmp_path / "clip.mkv", container="matroska", codec="png", pixel_format="rgb24")
+    path = films.encode(original, tmp_path / "clip.mov", container="mov", codec="png", pixel_format="rgb24")
     np.testing.assert_array_equal(np.rint(frames.decode(path).numpy() * 255), np.stack(original))
 
 
@@ -352,4 +352,3 @@ def test_filling_reaches_every_row(size):
     target = np.full((height, width, 3), -1, np.float32)
     frames._fill(target, planes)
     np.testing.assert_array_equal(target, np.broadcast_to(np.float32([0.2, 0.4, 1.0]), target.shape))
-

@@ -117,9 +117,7 @@ def test_bfloat16_is_taken_at_its_own_precision():
 
 def test_bytes_are_taken_as_levels():
     levels = picture()
-    np.testing.assert_array_equal(
-        images.pixels(images.still(torch.from_numpy(levels), name="a")), levels
-    )
+    np.testing.assert_array_equal(images.pixels(images.still(torch.from_numpy(levels), name="a")), levels)
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
@@ -202,7 +200,7 @@ def test_nothing_is_encoded_before_it_is_asked_for_and_then_once_for_all_threads
     encoded = []
     save = Image.Image.save
 
-    def counted(self, file, format, **options):  # noqa: A002
+    def counted(self, file, format, **options):
         encoded.append(format)
         save(self, file, format, **options)
 
@@ -224,7 +222,11 @@ def test_nothing_is_encoded_before_it_is_asked_for_and_then_once_for_all_threads
 
 def test_pixels_of_a_still_from_elsewhere_are_decoded_from_its_png():
     made = still()
-    foreign = StillImage(width=64, height=48, sha256=made.sha256, encode=lambda kind: made.encode(kind))
+
+    def encode(media_type):
+        return made.encode(media_type)
+
+    foreign = StillImage(width=64, height=48, sha256=made.sha256, encode=encode)
     np.testing.assert_array_equal(images.pixels(foreign), picture())
 
 
@@ -316,3 +318,47 @@ def test_a_tensor_is_exactly_the_levels_divided_by_255():
 def test_a_single_picture_becomes_a_batch_of_one():
     assert images.tensor(picture()).shape == (1, 48, 64, 3)
     assert images.tensor(np.stack([picture()] * 2)).shape == (2, 48, 64, 3)
+
+
+def test_a_picture_file_is_read_exactly(tmp_path):
+    path = tmp_path / "picture.png"
+    Image.fromarray(picture()).save(path)
+    assert images.read(path) == still()
+
+
+def test_a_photograph_is_turned_as_its_camera_noted(tmp_path):
+    path = tmp_path / "photograph.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(picture()).save(path, exif=exif)
+    np.testing.assert_array_equal(images.pixels(images.read(path)), np.rot90(picture(), -1))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_a_transparent_file_is_refused_whatever_its_kind(tmp_path, mode):
+    path = tmp_path / "picture.png"
+    clear = Image.new("RGBA", (8, 8), (200, 10, 10, 0))
+    if mode == "P":
+        Image.new("P", (8, 8)).save(path, transparency=0)
+    else:
+        clear.convert(mode).save(path)
+    with pytest.raises(InvalidInput, match=r"picture\.png has transparent parts"):
+        images.read(path)
+
+
+def test_an_opaque_file_with_alpha_is_read(tmp_path):
+    path = tmp_path / "picture.png"
+    Image.fromarray(picture()).convert("RGBA").save(path)
+    assert images.read(path) == still()
+
+
+def test_a_file_that_is_no_picture_is_refused(tmp_path):
+    path = tmp_path / "picture.png"
+    path.write_text("<html>")
+    with pytest.raises(InvalidInput, match=r"picture\.png cannot be read as a picture"):
+        images.read(path)
+
+
+def test_a_missing_picture_is_refused(tmp_path):
+    with pytest.raises(InvalidInput, match="FileNotFoundError"):
+        images.read(tmp_path / "picture.png")

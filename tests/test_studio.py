@@ -40,16 +40,20 @@ def still(width=320, height=180, seed=1):
 def test_a_prompt_becomes_a_clip_with_its_price_on_one_line(work, luma):
     film = work.text_to_video(FOX)
     assert clips.inspect(film.path).frames == 121
-    assert film.summary == "ray-flash-2 · 5 s · 540p · luma · 2 s · $0.14"
+    assert film.summary == "ray-flash-2 · 5 s · 540p · luma · 1 s · $0.14"
     assert len(luma.creates) == 1
 
 
 def test_an_extend_at_luma_uses_its_own_extend_and_joins_without_a_repeated_frame(work, luma):
     first = work.text_to_video(FOX)
-    film = work.extend_video(Settings(prompt="it runs", resolution="540p"), generations=first.generations, length=15)
+    film = work.extend_video(
+        Settings(prompt="it runs", resolution="540p"), generations=first.generations, length=15
+    )
     assert clips.inspect(film.path).frames == 361
     assert len(film.generations) == 3
-    assert [create["request"]["keyframes"]["frame0"]["type"] for create in bodies(luma)[1:]] == ["generation"] * 2
+    assert [create["request"]["keyframes"]["frame0"]["type"] for create in bodies(luma)[1:]] == [
+        "generation"
+    ] * 2
     assert "own extend" in " ".join(film.notes)
 
 
@@ -61,14 +65,19 @@ def test_an_extend_whose_answer_holds_the_whole_film_is_not_joined_twice(tmp_pat
             monkeypatch.setenv(name, value)
         work = Work(tmp_path)
         first = work.text_to_video(FOX)
-        film = work.extend_video(Settings(prompt="it runs", resolution="540p"), generations=first.generations, length=10)
+        film = work.extend_video(
+            Settings(prompt="it runs", resolution="540p"), generations=first.generations, length=10
+        )
     assert clips.inspect(film.path).frames == 241
 
 
 def test_backward_puts_the_new_part_before_the_film(work, luma):
     first = work.text_to_video(FOX)
     film = work.extend_video(
-        Settings(prompt="before", resolution="540p"), generations=first.generations, length=10, direction="backward"
+        Settings(prompt="before", resolution="540p"),
+        generations=first.generations,
+        length=10,
+        direction="backward",
     )
     assert film.generations[-1] == first.generations[0]
     assert clips.inspect(film.path).frames == 241
@@ -95,14 +104,18 @@ def test_a_film_from_anywhere_is_continued_from_its_last_picture(work, tmp_path)
 def test_new_part_gives_the_new_clips_alone(work, luma):
     first = work.text_to_video(FOX)
     film = work.extend_video(
-        Settings(prompt="on", resolution="540p"), generations=first.generations, length=10, part="new part"
+        Settings(prompt="it goes on", resolution="540p"),
+        generations=first.generations,
+        length=10,
+        part="new part",
     )
     assert clips.inspect(film.path).frames == 121
     assert set(film.generations).isdisjoint(first.generations)
 
 
 @pytest.mark.parametrize(
-    ("length", "words"), [(5, "is 5.0 s long already"), (31, "up to|extended to 30 s"), (28, "film of 30|30 s")]
+    ("length", "words"),
+    [(5, "is 5.0 s long already"), (31, "up to|extended to 30 s"), (28, "film of 30|30 s")],
 )
 def test_the_length_is_checked_and_never_rounded_in_silence(work, luma, length, words):
     first = work.text_to_video(FOX)
@@ -117,7 +130,9 @@ def test_the_length_is_checked_and_never_rounded_in_silence(work, luma, length, 
 
 def test_a_film_of_another_frame_rate_is_refused_before_anything_is_bought(work, luma, tmp_path):
     source = tmp_path / "mine.mp4"
-    clips.write((np.zeros((90, 160, 3), np.uint8) for _ in range(31)), source, frame_rate=30, width=160, height=90)
+    clips.write(
+        (np.zeros((90, 160, 3), np.uint8) for _ in range(31)), source, frame_rate=30, width=160, height=90
+    )
     with pytest.raises(errors.InvalidInput, match="30 frames a second and Ray makes 24"):
         work.extend_video(FOX, video=source, length=10)
     assert luma.creates == []
@@ -159,7 +174,9 @@ def test_without_a_key_everything_runs_offline_and_says_that_it_is_a_preview(wor
 def test_the_offline_extend_goes_on_without_a_jump(work):
     first = work.image_to_video(FOX, still())
     film = work.extend_video(
-        Settings(prompt="on", resolution="540p", aspect_ratio="auto"), generations=first.generations, length=10
+        Settings(prompt="it goes on", resolution="540p", aspect_ratio="auto"),
+        generations=first.generations,
+        length=10,
     )
     assert clips.inspect(film.path).frames == 241
     seam = frames.decode(film.path, start=118, count=6)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -34,7 +37,28 @@ MOST_BYTES: Final = 8 * 1024 * 1024
 READ_ATTEMPTS: Final = 4
 LONGEST_PAUSE: Final = 60.0
 """Seconds; a Retry-After beyond it is not obeyed within one read, the caller comes back later."""
-_TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_TRANSIENT: Final = frozenset({408, 425, 500, 502, 503, 504})
+_UNREADABLE: Final = (ValueError, RecursionError)
+"""What `json.loads` raises; the second for brackets nested thousands deep."""
+
+
+class _Busy(ProviderUnavailable):
+    """An error that passes, with the seconds after which the provider wants to be asked again."""
+
+    def __init__(self, message: str, retry_after: float | None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class _TooLarge(requests.RequestException):
+    """An answer beyond `MOST_BYTES`."""
+
+
+class Session(requests.Session):
+    """One that leaves redirects alone: even when told so, requests reads their whole body and parses the target."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None whatever was answered."""
 
 
 class Client:
@@ -50,6 +74,12 @@ class Client:
     ) -> None:
         self.title = title
         self.base_url = base_url.rstrip("/") + "/"
+        if base_url and not _usable(self.base_url):
+            # Now, while nothing is bought: found only when the create goes out, it would look like a lost answer.
+            raise ProviderUnavailable(
+                f"The address set for {title} is not an http or https URL; correct the environment variable that "
+                "holds it. Nothing was sent or billed."
+            )
         self._sign = sign
         self._clock = clock
         self._error_text = error_text
@@ -57,13 +87,15 @@ class Client:
     def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Any:
         """Read JSON. Repeated when there is no answer, on 408, 425, 429 and 5xx; Retry-After is obeyed.
 
+        *path* is relative to the base URL, without a query.
+
         Raises: ProviderUnavailable, Rejected and its kinds, UnexpectedReply.
         """
         for attempt in range(READ_ATTEMPTS):
             pause = 0.5 * 2**attempt * (1 + random.random() / 2)  # noqa: S311 - jitter, not a secret
             try:
                 return self._read(path, params)
-            except RateLimited as error:
+            except (RateLimited, _Busy) as error:
                 if error.retry_after is not None:
                     pause = max(pause, error.retry_after)
                 last: GenerationError = error
@@ -93,7 +125,8 @@ class Client:
                 f"({_network_reason(error)}). It may have been created and billed."
             ) from None
         code = response.status_code
-        if code >= 500 or code == 408:
+        # 303 is how a server says that it did what was asked and shows the result elsewhere.
+        if code >= 500 or code in (303, 408):
             raise SubmissionUncertain(
                 f"{self.title} answered with error {code} to a paid request{self._words(content)}. "
                 "It may have been created and billed."
@@ -102,7 +135,7 @@ class Client:
             raise self._refusal(response, content, " Nothing was billed.")
         try:
             return json.loads(content)
-        except ValueError:
+        except _UNREADABLE:
             raise SubmissionUncertain(
                 f"{self.title} answered a paid request with something that is not JSON. "
                 "It may have been created and billed."
@@ -111,17 +144,20 @@ class Client:
     def _read(self, path: str, params: Mapping[str, str | int] | None) -> Any:
         try:
             response, content = self._send("GET", path, params=params)
+        except _TooLarge:
+            raise UnexpectedReply(f"{self.title} answered with more than {MOST_BYTES >> 20} MiB.") from None
         except requests.RequestException as error:
             raise ProviderUnavailable(f"{self.title} did not answer ({_network_reason(error)}).") from None
-        if response.status_code in _TRANSIENT and response.status_code != 429:
-            raise ProviderUnavailable(
-                f"{self.title} answered with error {response.status_code}{self._words(content)}."
+        if response.status_code in _TRANSIENT:
+            raise _Busy(
+                f"{self.title} answered with error {response.status_code}{self._words(content)}.",
+                self._retry_after(response),
             )
         if response.status_code >= 300:
             raise self._refusal(response, content, "")
         try:
             return json.loads(content)
-        except ValueError:
+        except _UNREADABLE:
             raise UnexpectedReply(f"{self.title} answered with something that is not JSON.") from None
 
     def _send(
@@ -137,23 +173,33 @@ class Client:
             raise UnexpectedReply(
                 f"{self.title} pointed at another host ({urlsplit(url).hostname}); its key is not sent there."
             )
+        verify = certificates()
         # A new connection each time: on one that was kept, a create can meet a closing peer, and then
         # nobody knows whether it arrived.
-        with requests.Session() as session:
+        with Session() as session:
             response = session.request(
                 method,
                 url,
                 params=params,
                 json=body,
-                headers={"Accept": "application/json", **self._sign()},
+                headers={"Accept": "application/json", **self._signature()},
                 auth=lambda prepared: prepared,  # or ~/.netrc would replace our Authorization
                 timeout=TIMEOUT,
                 allow_redirects=False,
                 stream=True,
-                verify=certificates(),
+                verify=verify,
             )
             with response:
                 return response, _limited(response)
+
+    def _signature(self) -> Mapping[str, str]:
+        headers = self._sign()
+        if not all(value.isascii() and value.isprintable() for value in headers.values()):
+            raise Unauthorized(
+                f"The key for {self.title} holds a character that no key has (a line break, a dash or quotation "
+                "mark from a word processor). Nothing was sent or billed. Copy it again."
+            )
+        return headers
 
     def _refusal(self, response: requests.Response, content: bytes, billing: str) -> GenerationError:
         code, words = response.status_code, self._words(content)
@@ -170,7 +216,7 @@ class Client:
             case 429:
                 return RateLimited(
                     f"Rate Limit Exceeded: {self.title} wants fewer requests at a time{words}.{billing}",
-                    retry_after=_retry_after(response),
+                    retry_after=self._retry_after(response),
                 )
             case _ if code < 400:
                 return Rejected(
@@ -182,37 +228,74 @@ class Client:
 
     def _words(self, content: bytes) -> str:
         try:
-            text = self._error_text(json.loads(content))
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+            words = self._error_text(json.loads(content)).split()
+        except (*_UNREADABLE, KeyError, TypeError, AttributeError, IndexError):
             return ""
-        text = redact(" ".join(text.split()))[:300].rstrip(".")
+        text = redact(" ".join(words))[:300].rstrip(".")
         return f": {text}" if text else ""
+
+    def _retry_after(self, response: requests.Response) -> float | None:
+        """Seconds that the answer asks to wait, told as a number or as a date."""
+        told = response.headers.get("Retry-After", "")
+        try:
+            seconds = float(told)
+        except ValueError:
+            try:
+                seconds = parsedate_to_datetime(told).timestamp() - self._clock.now()
+            except (ValueError, TypeError):  # Python 3.10's parser raises the second on some nonsense
+                return None
+        return max(seconds, 0.0) if math.isfinite(seconds) else None
 
 
 def certificates() -> bool | str:
-    """What `requests` should verify servers with: it reads its own two variables, and not SSL_CERT_FILE."""
-    if os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE"):
-        return True
-    return os.environ.get("SSL_CERT_FILE") or True
+    """What `requests` should verify servers with: it reads its own two variables, and not SSL_CERT_FILE.
+
+    Raises ProviderUnavailable when the environment names a file that is not there.
+    """
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        bundle = os.environ.get(variable)
+        if bundle and not Path(bundle).exists():
+            raise ProviderUnavailable(
+                f"The environment variable {variable} names {bundle}, and there is no such file: no server can be "
+                "verified. Nothing was sent or billed."
+            )
+        if bundle:
+            return bundle
+    return True
 
 
 def certainly_not_sent(error: requests.RequestException) -> bool:
-    """Whether *error* happened before the request could leave: no name, no connection, no TLS."""
-    if isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError)):
-        return True
-    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema)):
+    """Whether *error* happened before the request could leave: no name, no connection, no certificate."""
+    if isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.InvalidSchema)):
         return True
     if isinstance(error, requests.exceptions.SSLError):
-        return "CERTIFICATE_VERIFY_FAILED" in str(error) or "WRONG_VERSION_NUMBER" in str(error)
+        # Only this one: every other error of TLS can also come after the request went out.
+        return "CERTIFICATE_VERIFY_FAILED" in str(error)
+    if isinstance(error, requests.exceptions.ProxyError) and "Tunnel connection failed" in str(error):
+        return (
+            True  # urllib3 says "proxy" of every break behind one, also of those after the request went out
+        )
     return any(isinstance(cause, urllib3.exceptions.NewConnectionError) for cause in _causes(error))
 
 
+def _usable(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna")
+        return parts.scheme in ("http", "https") and bool(host) and parts.port != 0
+    except ValueError:  # a port that is no number, half an IPv6 address, a name too long to be looked up
+        return False
+
+
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """*error*, what it wraps and what it was raised from."""
+    """*error*, what it wraps and what it was raised from.
+
+    Not its `__context__`: that is whatever the caller was handling meanwhile, another failure perhaps.
+    """
     seen: list[BaseException] = [error]
     for item in seen:
         yield item
-        linked = [item.__cause__, item.__context__, getattr(item, "reason", None), *item.args]
+        linked = [item.__cause__, getattr(item, "reason", None), *item.args]
         seen += [link for link in linked if isinstance(link, BaseException) and link not in seen]
 
 
@@ -237,15 +320,8 @@ def _limited(response: requests.Response) -> bytes:
     for piece in response.iter_content(65536):
         content += piece
         if len(content) > MOST_BYTES:
-            raise requests.exceptions.ContentDecodingError("the answer is too large")
+            raise _TooLarge
     return content
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    try:
-        return max(float(response.headers.get("Retry-After", "")), 0.0)
-    except ValueError:
-        return None
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -10,8 +10,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-_URL_SECRETS: Final = re.compile(r"(https?://)(?:[^\s/@\"']+@)?([^\s?#\"'<>]+)[?#][^\s\"'<>]*")
-_BEARER: Final = re.compile(r"(?i)\b(bearer|key|token)\s+[A-Za-z0-9._\-]{12,}")
+_USERINFO: Final = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*://)[^\s/\"'<>]*@")
+_QUERY: Final = re.compile(r"(?i)\b(https?://[^\s?#\"'<>]+)[?#][^\s\"'<>]*")
+_BEARER: Final = re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"'<>,;]{8,}")
+# Only what has a digit: "the key authentication" is a word, not a key.
+_KEY: Final = re.compile(r"(?i)\b(key|token|secret)([\s:=\"']+)(?=[^\s\"'<>,;]*\d)[A-Za-z0-9._~+/=-]{12,}")
 _known: set[str] = set()
 
 
@@ -41,12 +44,14 @@ class Secret:
 
 
 def redact(text: str) -> str:
-    """*text* without keys and without the query part of URLs, which is where signatures are."""
-    for secret in _known:
+    """*text* without keys, and without the parts of URLs that hold passwords (before @) and signatures (query)."""
+    # The longest first: a key that begins with another one would leave its end behind. A sorted copy also
+    # because another thread may be adding a key meanwhile.
+    for secret in sorted(_known, key=len, reverse=True):
         if len(secret) >= 8:
             text = text.replace(secret, "<key>")
-    text = _URL_SECRETS.sub(r"\1\2?<cut>", text)
-    return _BEARER.sub(r"\1 <key>", text)
+    text = _QUERY.sub(r"\1?<cut>", _USERINFO.sub(r"\1", text))
+    return _KEY.sub(r"\1\2<key>", _BEARER.sub(r"\1 <key>", text))
 
 
 class Credentials:
@@ -78,8 +83,18 @@ class Credentials:
         return "saved" if self._saved().get(name, "").strip() else "missing"
 
     def save(self, name: str, value: str) -> None:
-        """Keep a key in the private file; an empty *value* forgets it. Raises OSError."""
-        saved = self._saved()
+        """Keep a key in the private file; an empty *value* forgets it.
+
+        Raises OSError, also where the file holds something else than keys: writing would lose it.
+        """
+        try:
+            saved = self._read()
+        except FileNotFoundError:
+            saved = {}
+        except (ValueError, AttributeError):
+            raise OSError(
+                f"{self.path} is not a JSON object of names and keys; correct or delete it."
+            ) from None
         if value.strip():
             saved[name] = value.strip()
         else:
@@ -99,11 +114,13 @@ class Credentials:
 
     def _saved(self) -> dict[str, str]:
         try:
-            content = json.loads(self.path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return self._read()
+        except (OSError, ValueError, AttributeError):
             return {}
-        if not isinstance(content, dict):
-            return {}
+
+    def _read(self) -> dict[str, str]:
+        # -sig: people edit this file, and some editors put a mark before its first letter
+        content = json.loads(self.path.read_text(encoding="utf-8-sig"))
         return {name: value for name, value in content.items() if isinstance(value, str)}
 
 

@@ -14,9 +14,9 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from .client import certificates
+from .client import Session, certificates
 from .clock import Clock
-from .errors import DownloadFailed, Interrupted
+from .errors import DownloadFailed, Interrupted, ProviderUnavailable
 
 ALLOWED_HOSTS: Final = "LUMA_RAY_ALLOWED_HOSTS"
 """Environment variable with host:port pairs that the machine's owner trusts although they are not public."""
@@ -25,7 +25,10 @@ LONGEST: Final = 20 * 60
 """Seconds for one clip."""
 _MOST_REDIRECTS: Final = 4
 _TIMEOUT: Final = (10.0, 30.0)
-_PIECE: Final = 1 << 18
+_PIECE: Final = 1 << 16
+"""Bytes between two looks at the stop sign; on a slow line more would be seconds."""
+_IPV4_INSIDE: Final = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+"""IPv6 addresses that lead on to the IPv4 address in their last four bytes."""
 
 
 class _NotPublic(Exception):
@@ -37,9 +40,7 @@ class _PublicConnection(urllib3.connection.HTTPSConnection):
 
     def _new_conn(self) -> Any:
         connection = super()._new_conn()
-        address = ipaddress.ip_address(connection.getpeername()[0].split("%")[0])
-        mapped = getattr(address, "ipv4_mapped", None)
-        if not (mapped or address).is_global or (mapped or address).is_multicast:
+        if not _public(connection.getpeername()[0].split("%")[0]):
             connection.close()
             raise _NotPublic
         return connection
@@ -66,19 +67,17 @@ def download(url: str, path: Path, *, clock: Clock, progress: Callable[[float], 
     *progress* gets fractions from 0 to 1. Raises DownloadFailed (the text holds the host, never the signed
     URL) and Interrupted.
     """
-    host = urlsplit(url).hostname
     try:
         _download(url, path, clock, progress)
     except _NotPublic:
         raise DownloadFailed(
-            f"The clip's address ({host}) is not on the public internet; not fetched."
+            "The clip's address leads to a machine that is not on the public internet; not fetched. "
+            f"The owner of this machine can trust a host with {ALLOWED_HOSTS}."
         ) from None
-    except requests.RequestException as error:
-        if any(isinstance(cause, _NotPublic) for cause in (error.__context__, *error.args)):
-            raise DownloadFailed(
-                f"The clip's address ({host}) is not on the public internet; not fetched."
-            ) from None
-        raise DownloadFailed(f"The download from {host} broke off ({type(error).__name__}).") from None
+    except ProviderUnavailable as error:
+        raise DownloadFailed(str(error)) from None
+    except (requests.RequestException, ValueError) as error:  # the second: what is given is no address at all
+        raise DownloadFailed(f"The download from {_host(url)} broke off ({type(error).__name__}).") from None
     except OSError as error:
         free = shutil.disk_usage(path.parent).free if path.parent.exists() else 0
         raise DownloadFailed(
@@ -88,8 +87,10 @@ def download(url: str, path: Path, *, clock: Clock, progress: Callable[[float], 
 
 def _download(url: str, path: Path, clock: Clock, progress: Callable[[float], None]) -> None:
     deadline = clock.now() + LONGEST
-    with requests.Session() as session:
+    with Session() as session:
         session.mount("https://", _PublicAdapter())
+        for host in _trusted():
+            session.mount(f"https://{host}/", HTTPAdapter())
         with _follow(session, url) as response:
             expected = _content_length(response)
             received = 0
@@ -133,10 +134,10 @@ def _follow(session: requests.Session, url: str) -> requests.Response:
         if response.status_code != 200:
             code = response.status_code
             response.close()
-            raise DownloadFailed(f"{urlsplit(url).hostname} answered {code} instead of the clip.")
+            raise DownloadFailed(f"{_host(url)} answered {code} instead of the clip.")
         if response.headers.get("Content-Type", "").startswith("text/html"):
             response.close()
-            raise DownloadFailed(f"{urlsplit(url).hostname} answered with a web page instead of the clip.")
+            raise DownloadFailed(f"{_host(url)} answered with a web page instead of the clip.")
         return response
     raise DownloadFailed("The clip's address redirects too often.")
 
@@ -145,13 +146,35 @@ def _allow(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme == "https" and parts.hostname:
         return
-    trusted = {item.strip().lower() for item in os.environ.get(ALLOWED_HOSTS, "").split(",") if item.strip()}
-    if parts.scheme == "http" and parts.netloc.lower() in trusted:
+    if parts.scheme == "http" and parts.netloc.lower() in _trusted():
         return
     raise DownloadFailed(
         f"The clip's address ({parts.scheme}://{parts.hostname}) is not https; not fetched. "
         f"The owner of this machine can trust a host with {ALLOWED_HOSTS}."
     )
+
+
+def _trusted() -> set[str]:
+    return {item.strip().lower() for item in os.environ.get(ALLOWED_HOSTS, "").split(",") if item.strip()}
+
+
+def _public(address: str) -> bool:
+    """Whether an IP address, and the IPv4 address that one of IPv6 may stand for, is on the public internet."""
+    seen = ipaddress.ip_address(address)
+    if isinstance(seen, ipaddress.IPv6Address):
+        if seen.is_site_local:
+            return False
+        inside = any(seen in network for network in _IPV4_INSIDE)
+        last = ipaddress.IPv4Address(int(seen) & 0xFFFFFFFF) if inside else None
+        seen = seen.ipv4_mapped or seen.sixtofour or last or seen
+    return seen.is_global and not seen.is_multicast
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or "nowhere"
+    except ValueError:
+        return "nowhere"
 
 
 def _content_length(response: requests.Response) -> int | None:

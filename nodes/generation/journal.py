@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
+from .credentials import redact
 from .errors import JournalUnavailable
 from .offer import Job
 from .request import GenerationRequest, Json
@@ -121,6 +123,7 @@ class Journal:
         self.url = url
         self._now = now
         self._engine: sa.Engine | None = None
+        self._opening = threading.Lock()
 
     @classmethod
     def at(cls, folder: Path) -> Journal:
@@ -164,13 +167,20 @@ class Journal:
         return self._insert(values)[0]
 
     def submitted(self, id: str, job: Job) -> Entry:
-        """The provider has the job: from here on any process can collect it."""
-        details = {
-            "job_id": job.id,
-            "job": {"id": job.id, "details": job.details},
-            "submitted_at": self._now(),
-        }
-        return self._change(id, ("submitting", "uncertain"), state="submitted", note="", **details)
+        """The provider has the job: from here on any process can collect it.
+
+        Also when somebody gave it up meanwhile: an answer that comes late is still a job that is paid.
+        """
+        return self._change(
+            id,
+            ("submitting", "uncertain"),
+            also=sa.and_(_GENERATIONS.c.state == "failed", _GENERATIONS.c.job_id.is_(None)),
+            state="submitted",
+            note="",
+            job_id=job.id,
+            job={"id": job.id, "details": job.details},
+            submitted_at=self._now(),
+        )
 
     def uncertain(self, id: str, note: str) -> Entry:
         """The create may or may not have arrived."""
@@ -196,6 +206,7 @@ class Journal:
         billed_usd: Decimal | None,
     ) -> Entry:
         """The clip is on disk under its final name and decodes."""
+        billed: dict[str, Any] = {} if billed_usd is None else {"billed_usd": str(billed_usd)}
         return self._change(
             id,
             ("submitted", "completed"),
@@ -207,7 +218,7 @@ class Journal:
             height=height,
             seconds=seconds,
             completed_at=self._now(),
-            **({"billed_usd": _text(billed_usd)} if billed_usd is not None else {}),
+            **billed,
         )
 
     def get(self, id: str) -> Entry | None:
@@ -246,13 +257,11 @@ class Journal:
 
     def abandoned(self, entry: Entry) -> bool:
         """Whether the process that was submitting *entry* is gone, so nobody will write what came of it."""
+        if self._now() - entry.updated_at > LEASE:
+            return True  # our own too: its thread ended without being able to write what came of it
         host, pid, token = entry.owner.rsplit(":", 2)
         own_host, own_pid, own_token = _PROCESS.rsplit(":", 2)
-        if token == own_token:
-            return False
-        if self._now() - entry.updated_at > LEASE:
-            return True
-        if host != own_host:
+        if token == own_token or host != own_host:
             return False
         return pid == own_pid or not _alive(int(pid))
 
@@ -272,11 +281,14 @@ class Journal:
         }
 
     def _insert(self, values: dict[str, Any]) -> tuple[Entry, bool]:
-        same = sa.select(_GENERATIONS).where(
+        same_request = sa.and_(
             _GENERATIONS.c.fingerprint == values["fingerprint"],
             _GENERATIONS.c.take == values["take"],
-            _GENERATIONS.c.provider == values["provider"],
             _GENERATIONS.c.state.not_in(OVER),
+        )
+        same_job = _GENERATIONS.c.job_id == values["job_id"] if "job_id" in values else sa.false()
+        same = sa.select(_GENERATIONS).where(
+            _GENERATIONS.c.provider == values["provider"], sa.or_(same_request, same_job)
         )
         for _ in range(3):
             with self._transaction(writes=True) as connection:
@@ -296,10 +308,15 @@ class Journal:
             "The journal did not keep the record of this generation; nothing was sent or billed."
         )
 
-    def _change(self, id: str, expected: Sequence[str], **values: Any) -> Entry:
+    def _change(
+        self, id: str, expected: Sequence[str], *, also: sa.ColumnElement[bool] | None = None, **values: Any
+    ) -> Entry:
+        if "note" in values:
+            values["note"] = _storable(values["note"])
+        ready = _GENERATIONS.c.state.in_(expected)
         change = (
             _GENERATIONS.update()
-            .where(_GENERATIONS.c.id == id, _GENERATIONS.c.state.in_(expected))
+            .where(_GENERATIONS.c.id == id, ready if also is None else sa.or_(ready, also))
             .values(updated_at=self._now(), owner=_PROCESS, **values)
         )
         with self._transaction(writes=True) as connection:
@@ -325,16 +342,28 @@ class Journal:
             with engine.begin() as connection:
                 yield connection
         except (sa.exc.SQLAlchemyError, OSError) as error:
-            cause = getattr(error, "orig", None) or error
+            cause = redact(str(getattr(error, "orig", None) or error))
             raise JournalUnavailable(
                 f"The journal of purchases ({_place(self.url)}) cannot be used: {cause}. "
                 "Without it nothing is bought."
             ) from None
 
     def _opened(self) -> sa.Engine:
-        if self._engine is None:
-            self._engine = _open(self.url)
-        return self._engine
+        with self._opening:
+            if self._engine is None:
+                try:
+                    self._engine = _open(self.url)
+                except ImportError as error:
+                    raise JournalUnavailable(
+                        f"{DATABASE_URL} names a database that needs the Python package {error.name!r}, and it "
+                        "is not installed. Without the journal nothing is bought."
+                    ) from None
+                except (sa.exc.ArgumentError, ValueError):  # their texts quote the URL with its password
+                    raise JournalUnavailable(
+                        f"{DATABASE_URL} is not a database URL as SQLAlchemy knows them, or its driver is "
+                        "unknown. Without the journal nothing is bought."
+                    ) from None
+            return self._engine
 
 
 def _open(url: str) -> sa.Engine:
@@ -372,6 +401,11 @@ def _entry(row: Any) -> Entry:
     for name in ("estimate_usd", "billed_usd"):
         values[name] = Decimal(values[name]) if values[name] is not None else None
     return Entry(**values)
+
+
+def _storable(note: str) -> str:
+    """*note*, which may quote a provider, as every database takes it: no half characters, no zero byte."""
+    return note.encode("utf-8", "replace").decode().replace("\0", "")
 
 
 def _text(usd: Decimal | None) -> str | None:

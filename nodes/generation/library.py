@@ -7,7 +7,7 @@ import re
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import InvalidInput
@@ -67,11 +67,9 @@ class Library:
 
 def _sync_folder(folder: Path) -> None:
     """Make a rename durable, where the system lets a folder be opened."""
-    try:
+    with suppress(OSError):  # some network drives and Windows cannot
         handle = os.open(folder, os.O_RDONLY)
-    except (OSError, PermissionError):
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

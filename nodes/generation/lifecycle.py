@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,23 +23,21 @@ from .errors import (
     JournalUnavailable,
     MissingCredentials,
     ProviderUnavailable,
-    RateLimited,
     Rejected,
-    StillRunning,
     SubmissionUncertain,
     UnexpectedReply,
 )
 from .journal import Entry, Journal
 from .library import Library
-from .offer import Completed, Failed, Job, Offer, Pending, Provider
+from .offer import Job, Offer, Provider
 from .request import GenerationRequest
 from .selection import AUTO, Selection
+from .sharing import Sharing
+from .waiting import Report, stop, wait
 
 DOWNLOAD_ATTEMPTS = 4
 LOOKS = 3
 """How often a provider's list is searched for an unanswered create before the person is asked."""
-STRANGE_ANSWERS = 5
-"""So many unreadable answers in a row end a wait; the job stays collectable."""
 
 
 class ClipFacts(Protocol):
@@ -54,12 +51,6 @@ class ClipFacts(Protocol):
     def height(self) -> int: ...  # noqa: D102
     @property
     def seconds(self) -> float: ...  # noqa: D102
-
-
-class Report(Protocol):
-    """Where progress goes: a few words and, where it is known, a fraction from 0 to 1."""
-
-    def __call__(self, words: str, fraction: float | None = None) -> None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +84,7 @@ class Lifecycle:
         self.providers = tuple(providers)
         self.hosts = tuple(hosts)
         self._inspect = inspect
-        self._running: dict[tuple[str, int, str], Future[Clip]] = {}
-        self._lock = threading.Lock()
+        self._sharing: Sharing[Clip] = Sharing()
         self._settling = threading.Lock()
 
     def select(self, request: GenerationRequest, provider: str = AUTO) -> Selection:
@@ -118,10 +108,16 @@ class Lifecycle:
         Two callers of the same request and take share one job. Raises everything in `errors`.
         """
         bought = self._bought(request, provider)
-        chosen = None if bought is not None else self.select(request, provider)
-        seller = bought.provider if bought is not None else chosen.provider.name  # type: ignore[union-attr]
+        chosen = self.select(request, provider) if bought is None else None
+        seller = (
+            chosen.provider.name
+            if chosen is not None
+            else bought.provider
+            if bought is not None
+            else provider
+        )
         key = (request.fingerprint, request.take, seller)
-        return self._shared(key, lambda: self._generate(request, seller, chosen, clock, report), clock)
+        return self._sharing.run(key, lambda: self._generate(request, seller, chosen, clock, report), clock)
 
     def resume(
         self,
@@ -136,7 +132,7 @@ class Lifecycle:
         if entry is None:
             raise InvalidInput(f"The journal has no generation {id!r}.")
         key = (entry.fingerprint, entry.take, entry.provider)
-        return self._shared(key, lambda: self._continue(entry, request, clock, report), clock)
+        return self._sharing.run(key, lambda: self._continue(entry, request, clock, report), clock)
 
     def collect(self, id: str, provider: str = AUTO, *, clock: Clock, report: Report) -> Clip:
         """Bring back a paid clip by its journal id or by the provider's own id. Buys nothing."""
@@ -149,16 +145,17 @@ class Lifecycle:
         entry = self._adopt(wanted, provider, clock)
         return self.resume(entry.id, clock=clock, report=report)
 
+    def found(self, id: str, job_id: str) -> Entry:
+        """The person says which of the provider's jobs an uncertain create became."""
+        self._undecided(id)
+        return self.journal.submitted(id, Job(id=job_id.strip()))
+
     def not_created(self, id: str) -> Entry:
         """The person says that an uncertain create never arrived: it may be bought again.
 
         Raises InvalidInput when the generation is in any other state.
         """
-        entry = self.journal.get(id)
-        if entry is None or not (
-            entry.state == "uncertain" or (entry.state == "submitting" and self.journal.abandoned(entry))
-        ):
-            raise InvalidInput(f"Generation {id} is not waiting for a decision; nothing was changed.")
+        self._undecided(id)
         return self.journal.failed(id, "the person says that it was not created")
 
     def provider(self, name: str) -> Provider:
@@ -172,44 +169,17 @@ class Lifecycle:
         """Whether this machine has what *provider* needs; local ones need nothing."""
         return not missing(provider.secrets, self.credentials)
 
+    def _undecided(self, id: str) -> None:
+        entry = self.journal.get(id)
+        open_question = entry is not None and (
+            entry.state == "uncertain" or (entry.state == "submitting" and self.journal.abandoned(entry))
+        )
+        if not open_question:
+            raise InvalidInput(f"Generation {id} is not waiting for a decision; nothing was changed.")
+
     def _bought(self, request: GenerationRequest, provider: str) -> Entry | None:
         """The purchase of this request that already exists. A preview never stands in for a paid clip."""
         return self.journal.live(request.fingerprint, request.take, None if provider == AUTO else provider)
-
-    def _shared(self, key: tuple[str, int, str], work: Callable[[], Clip], clock: Clock) -> Clip:
-        """Run *work*, or wait for the thread of this process that already runs the same."""
-        while True:
-            with self._lock:
-                running = self._running.get(key)
-                if running is None:
-                    mine = self._running[key] = Future()
-            if running is None:
-                return self._lead(key, mine, work)
-            while not running.done():
-                if clock.stopped:
-                    raise Interrupted(
-                        "Stopped waiting; another node of this graph still waits for the same clip."
-                    )
-                clock.sleep(0.1)
-            error = running.exception()
-            if error is None:
-                return running.result()
-            if not isinstance(error, Interrupted):
-                raise error
-            # The other one was stopped, we were not: take over from the journal.
-
-    def _lead(self, key: tuple[str, int, str], mine: Future[Clip], work: Callable[[], Clip]) -> Clip:
-        try:
-            clip = work()
-        except BaseException as error:
-            mine.set_exception(error)
-            raise
-        else:
-            mine.set_result(clip)
-            return clip
-        finally:
-            with self._lock:
-                self._running.pop(key, None)
 
     def _generate(
         self,
@@ -337,10 +307,10 @@ class Lifecycle:
                 break
         raise SubmissionUncertain(
             f"{entry.note or 'The request was under way when its process ended; it may have been billed.'}"
-            f"{checked} It is not sent again by itself. Press Queue later to look again; if "
-            f"{provider.title}'s own page shows no such job, allow a new purchase with "
-            f"`luma-ray resume {entry.id} --not-created`, or collect the job you see there with "
-            f"'Ray Collect Generation' (generation {entry.id})."
+            f"{checked} It is not sent again by itself: press Queue later to look again. Or look at "
+            f"{provider.title}'s own page: if the job is there, `luma-ray resume {entry.id} --job ITS_ID` takes it "
+            f"over; if it is not, `luma-ray resume {entry.id} --not-created` allows a new purchase, and so does "
+            f"another take (generation {entry.id})."
         )
 
     def _continue(
@@ -432,7 +402,7 @@ class Lifecycle:
             if attempt:
                 report(f"{trouble} Trying again.")
                 clock.sleep(2.0**attempt)
-            done = self._wait(provider, client, entry, entry.job, clock, report)
+            done = wait(provider, client, self.journal, entry, entry.job, clock=clock, report=report)
             with self.library.arriving(name) as arriving:
                 try:
                     provider.download(
@@ -449,7 +419,12 @@ class Lifecycle:
                     trouble = str(error)
                     continue
                 except Interrupted:
-                    self._stopped(provider, client, entry)
+                    if provider.local:
+                        stop(provider, client, self.journal, entry)
+                    raise Interrupted(
+                        f"Stopped while the finished clip of generation {entry.id} was being downloaded. It is paid "
+                        "and kept: queue again to bring it here, free of further charge."
+                    ) from None
                 path = self.library.keep(arriving, name)
             entry = self.journal.completed(
                 entry.id,
@@ -465,68 +440,3 @@ class Lifecycle:
             f"The clip is finished at {provider.title}, and its file did not arrive: {trouble} It is paid and "
             f"kept: queue again, or collect generation {entry.id} later."
         )
-
-    def _wait(
-        self, provider: Provider, client: Client, entry: Entry, job: Job, clock: Clock, report: Report
-    ) -> Completed:
-        started = clock.now()
-        strange = 0
-        while True:
-            if clock.stopped:
-                self._stopped(provider, client, entry)
-            waited = clock.now() - started
-            try:
-                with decoding(provider.title):
-                    status = provider.status(client, job)
-                strange = 0
-            except (ProviderUnavailable, RateLimited) as error:
-                status = Pending(note=f"{error} The job goes on; still asking")
-            except UnexpectedReply as error:
-                strange += 1
-                if strange >= STRANGE_ANSWERS:
-                    raise UnexpectedReply(
-                        f"{error} The job is kept: collect generation {entry.id} later."
-                    ) from None
-                status = Pending(note="an unreadable answer; asking again")
-            except Rejected as error:
-                raise type(error)(
-                    f"{error} Asked about generation {entry.id} ({provider.title} job {job.id}), which stays "
-                    "in the journal and can be collected later."
-                ) from None
-            match status:
-                case Completed():
-                    return status
-                case Failed(reason=reason, billing=billing):
-                    self.journal.failed(entry.id, reason)
-                    raise GenerationFailed(f"{reason} {billing} (generation {entry.id})")
-            if waited > provider.patience:
-                raise StillRunning(
-                    f"{provider.title} has not finished generation {entry.id} after {waited / 60:.0f} minutes. "
-                    "Nothing is lost: queue again or collect it later."
-                )
-            typical = min(waited / provider.typical_seconds, 1) * 0.95
-            report(f"{status.note or 'running'} at {provider.title}, {waited:.0f} s", typical)
-            clock.sleep(pause(waited))
-
-    def _stopped(self, provider: Provider, client: Client, entry: Entry) -> None:
-        """The person stopped the wait: ask the provider to stop, keep the job, say the truth about the bill."""
-        if provider.local:
-            self.journal.cancelled(entry.id, "the preview was stopped")
-            raise Interrupted("The preview was stopped; it is free.")
-        try:
-            outcome = provider.cancel(client, entry.job) if entry.job is not None else "impossible"
-        except GenerationError:
-            outcome = "impossible"
-        if outcome == "confirmed":
-            self.journal.cancelled(entry.id, "cancelled on request")
-            raise Interrupted(f"{provider.title} confirmed the cancellation of generation {entry.id}.")
-        asked = "was asked to stop, and may still bill it." if outcome == "asked" else provider.cancel_notice
-        raise Interrupted(
-            f"Stopped waiting for generation {entry.id}. {provider.title} {asked} Queue again to collect it, "
-            "free of further charge."
-        )
-
-
-def pause(waited: float) -> float:
-    """Seconds until the next look at a job that has been waited for *waited* seconds: 1 s, growing to 5 s."""
-    return min(max(waited / 10, 1.0), 5.0)

@@ -72,8 +72,10 @@ class Offer:
             reasons.append(f"no {request.aspect_ratio} ({_listed(self.aspect_ratios)} only)")
         if request.loop and not self.loops:
             reasons.append("no loop")
-        elif request.loop and kinds not in self.loops:
-            reasons.append("no loop together with a last frame")
+        elif request.loop and kinds in self.keyframes - self.loops:
+            first, last = (kind != "none" for kind in kinds)
+            beside = "a last frame" if last else "a first frame" if first else "a prompt alone"
+            reasons.append(f"no loop together with {beside}")
         reasons += [f"no camera concept {key!r}" for key in request.concepts if key not in self.concepts]
         reasons += self._prompt_refusals(request)
         reasons += self._image_refusals(request)
@@ -111,7 +113,7 @@ class Offer:
 
 def _keyframe_refusal(kinds: tuple[str, str]) -> str:
     first, last = kinds
-    words = {"image": "a picture", "generation": "an earlier generation"}
+    words = {"image": "picture", "generation": "earlier generation"}
     parts = [
         f"{words[kind]} as {name} frame" for kind, name in ((first, "first"), (last, "last")) if kind in words
     ]

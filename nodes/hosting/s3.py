@@ -33,6 +33,7 @@ class S3(Hosting):
     def publish(self, still: StillImage, credentials: Credentials) -> str:
         """Put the picture there as PNG unless it is there already; the link works for `URL_LIFE` seconds."""
         try:
+            import boto3  # noqa: F401 - botocore alone is there where only Amazon's command line is installed
             import botocore.exceptions
         except ImportError:
             raise UploadFailed(
@@ -89,4 +90,3 @@ def _exists(client: Any, place: dict[str, str]) -> bool:
             return False
         raise
     return True
-

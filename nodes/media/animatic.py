@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -89,7 +89,7 @@ def render(shot: Shot, path: Path, *, progress: Callable[[float], None], stopped
 
 def _frames(
     shot: Shot, progress: Callable[[float], None], stopped: Callable[[], bool]
-) -> Iterator[npt.NDArray[np.uint8]]:
+) -> Generator[npt.NDArray[np.uint8], None, None]:
     """The frames in order, painted in threads a few ahead of whoever takes them."""
     count = frame_count(shot.duration)
     mark = PreviewMark(shot.width, shot.height)

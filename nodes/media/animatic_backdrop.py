@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from .animatic_stage import Plane, Rgb, Stage, canvas_side, unit
+from .animatic_stage import Plane, Stage, canvas_side, unit
 
 _Colour = tuple[int, int, int]
 
@@ -28,7 +27,9 @@ class _Palette(NamedTuple):
 
 _PALETTES = (
     _Palette((24, 32, 66), (116, 84, 122), (244, 168, 118), (84, 66, 104), (26, 26, 48), 0.35),  # dusk
-    _Palette((30, 62, 88), (108, 150, 160), (246, 224, 186), (72, 110, 124), (22, 46, 58), 0.0),  # sea morning
+    _Palette(
+        (30, 62, 88), (108, 150, 160), (246, 224, 186), (72, 110, 124), (22, 46, 58), 0.0
+    ),  # sea morning
     _Palette((12, 18, 40), (40, 62, 102), (170, 196, 232), (34, 50, 84), (10, 16, 32), 1.0),  # moonlight
     _Palette((74, 56, 66), (186, 122, 92), (252, 210, 148), (132, 84, 76), (52, 36, 42), 0.0),  # desert
     _Palette((18, 48, 52), (76, 124, 108), (226, 226, 164), (48, 88, 82), (14, 34, 36), 0.15),  # forest
@@ -68,13 +69,15 @@ def landscape(seed: bytes, width: int, height: int) -> tuple[Stage, _Colour]:
 
 def _sky(palette: _Palette, x: Plane, y: Plane, sun_x: float, sun_y: float) -> Plane:
     fall = np.clip((y + 1.1) / (1.1 + _HORIZON), 0, 1) ** 1.5
-    column = np.array(palette.zenith, np.float32) * (1 - fall[..., None]) + np.array(
-        palette.sky, np.float32
-    ) * fall[..., None]
+    column = (
+        np.array(palette.zenith, np.float32) * (1 - fall[..., None])
+        + np.array(palette.sky, np.float32) * fall[..., None]
+    )
     away = np.hypot(x - sun_x, y - sun_y)
     light = 0.62 * np.exp(-((away / 0.5) ** 2)) + 0.3 * np.exp(-away / 0.55)
     light += 0.5 * np.clip((0.115 - away) / 0.006, 0, 1)
-    return column + np.clip(light, 0, 0.97)[..., None] * (np.array(palette.glow, np.float32) - column)
+    sky: Plane = column + np.clip(light, 0, 0.97)[..., None] * (np.array(palette.glow, np.float32) - column)
+    return sky
 
 
 def _stars(picture: Plane, night: float, random: np.random.Generator, scale: float) -> None:
@@ -94,7 +97,8 @@ def _ridge(random: np.random.Generator, x: Plane, layer: int) -> Plane:
     for octave in range(5):
         waves = (1.3 + 0.5 * layer) * 1.9**octave
         line += np.sin(x * waves + float(random.uniform(0, 6.28))) * np.float32(0.62**octave)
-    return np.float32(_HORIZON + 0.01) - tall * (0.55 + 0.45 * line / 1.9)
+    ridge: Plane = np.float32(_HORIZON + 0.01) - tall * (0.55 + 0.45 * line / 1.9)
+    return ridge
 
 
 def _ground(picture: Plane, palette: _Palette, x: Plane, y: Plane, scale: float, sun_x: float) -> None:
@@ -120,8 +124,10 @@ def _ground(picture: Plane, palette: _Palette, x: Plane, y: Plane, scale: float,
 def _line(place: Plane, pixel: Plane) -> Plane:
     """1 where *place* is a whole number, one to two pixels wide; nothing where lines would run together."""
     distance = np.abs(place - np.rint(place))
-    return np.clip(1.5 - distance / pixel, 0, 1) * np.clip(1.5 - 5 * pixel, 0, 1)
+    line: Plane = np.clip(1.5 - distance / pixel, 0, 1) * np.clip(1.5 - 5 * pixel, 0, 1)
+    return line
 
 
-def _mix(one: _Colour | npt.NDArray[np.float32], other: _Colour, part: float) -> npt.NDArray[np.float32]:
-    return np.asarray(one, np.float32) * np.float32(1 - part) + np.asarray(other, np.float32) * np.float32(part)
+def _mix(one: _Colour | Plane, other: _Colour, part: float) -> Plane:
+    mixed: Plane = np.asarray(one, np.float32) * (1 - part) + np.asarray(other, np.float32) * part
+    return mixed

@@ -18,7 +18,7 @@ from .animatic_lens import bulge, planet
 from .animatic_stage import MARGIN, Bend, Homography, Stage
 
 _FOCAL = 1.6  # in camera units: about 45 degrees from left to right at 16:9
-_LEAN = 0.3  # how much nearer the plane is one camera unit further down
+_LEAN = 0.16  # how much nearer the plane is one camera unit further down
 _SPAN = 5.0  # seconds in which a move travels its whole way
 _STRAY = 0.05  # how far past the picture's edge a view may look, as a part of the frame
 
@@ -162,7 +162,9 @@ class CameraPath:
         # A longer shot goes further, though not as much further as it is longer: the picture ends.
         self._way = (seconds / _SPAN) ** 0.6
         stray = MARGIN if self.has("reveals") else _STRAY
-        self._limits = np.array([[side * max(real, 1 + 2 * stray)] for side, real in zip(half, stage.reach, strict=True)])
+        self._limits = np.array(
+            [[side * max(real, 1 + 2 * stray)] for side, real in zip(half, stage.reach, strict=True)]
+        )
         self._corners = np.array([[x * half[0], y * half[1], 1.0] for x in (-1, 1) for y in (-1, 1)]).T
         self._lean = np.array([0.0, _LEAN, 1.0])
 
@@ -189,10 +191,11 @@ class CameraPath:
     def view(self, pose: Pose) -> tuple[Homography, list[Bend]]:
         """From the frame to the picture, in camera units; and the lenses in front."""
         bends = []
+        # On the way to a picture poses are negative; a lens bends alike in both directions.
         if abs(pose.bulge) > 1e-6:
-            bends.append(bulge(pose.bulge))
-        if pose.planet > 1e-6:
-            bends.append(planet(min(pose.planet, 1.0), self._half_width, self._half_height))
+            bends.append(bulge(abs(pose.bulge)))
+        if abs(pose.planet) > 1e-6:
+            bends.append(planet(min(abs(pose.planet), 1.0), self._half_width, self._half_height))
         homography = self._homography(pose)
         nearer = self._nearer(homography)
         return homography @ np.diag([1 / nearer, 1 / nearer, 1.0]), bends
@@ -202,10 +205,9 @@ class CameraPath:
         turned = _about_y(pose.yaw) @ _about_x(pose.pitch) @ _about_z(pose.roll)
         onto_plane = np.outer(place, self._lean) + (1 - self._lean @ place) * np.eye(3)
         focal = _FOCAL * math.exp(pose.zoom)
-        homography: Homography = (
-            np.diag([_FOCAL, _FOCAL, 1.0]) @ onto_plane @ turned @ np.diag([1 / focal, 1 / focal, 1.0])
-        )
-        return homography / homography[2, 2]
+        matrix = np.diag([_FOCAL, _FOCAL, 1.0]) @ onto_plane @ turned @ np.diag([1 / focal, 1 / focal, 1.0])
+        homography: Homography = matrix / matrix[2, 2]
+        return homography
 
     def _nearer(self, homography: Homography) -> float:
         """By how much to go closer so that the frame's corners stay within reach of the picture."""

@@ -23,7 +23,14 @@ class Card:
     """A title card: backdrop, prompt, the shot's facts, a time code and a time bar."""
 
     def __init__(
-        self, prompt: str, model: str, size: tuple[int, int], concepts: Sequence[str], pace: Pace, *, loop: bool
+        self,
+        prompt: str,
+        model: str,
+        size: tuple[int, int],
+        concepts: Sequence[str],
+        pace: Pace,
+        *,
+        loop: bool,
     ) -> None:
         width, height = size
         seed = hashlib.sha256(prompt.encode("utf-8", "replace")).digest()
@@ -41,6 +48,7 @@ class Card:
         self._bar, self._clock = _TimeBar(layer), _Clock(layer)
 
     def __call__(self, frame: int) -> Rgb:
+        """The card at *frame*."""
         rgb = exposed(self._stage, self._path, self._pose, frame)
         for thing in self._foreground:
             thing(rgb, self._pace.way(frame))
@@ -71,13 +79,13 @@ class _Layout:
         self._draw = ImageDraw.Draw(self._ink)
 
     def brackets(self) -> None:
+        """Three corners of the frame; the PREVIEW mark is in the fourth."""
         inset, arm = round(0.022 * self.short), round(0.055 * self.short)
         thick = max(1, round(self.short / 400))
         right, bottom = self.width - 1 - inset, self.height - 1 - inset
-        for x, dx in ((inset, 1), (right, -1)):
-            for y, dy in ((inset, 1), (bottom, -1)):
-                self._bar_between(x, y, x + dx * arm, y + dy * (thick - 1))
-                self._bar_between(x, y, x + dx * (thick - 1), y + dy * arm)
+        for x, dx, y, dy in ((inset, 1, inset, 1), (inset, 1, bottom, -1), (right, -1, bottom, -1)):
+            self._bar_between(x, y, x + dx * arm, y + dy * (thick - 1))
+            self._bar_between(x, y, x + dx * (thick - 1), y + dy * arm)
 
     def _bar_between(self, x: int, y: int, other_x: int, other_y: int) -> None:
         box = (min(x, other_x), min(y, other_y), max(x, other_x), max(y, other_y))
@@ -88,7 +96,11 @@ class _Layout:
         left = self.margin + round(0.03 * self.width)
         wide = min(self.width - 2 * left, 2.1 * self.short)
         block = set_into(
-            text, wide, bottom - top, largest=max(9.0, 0.092 * self.short), smallest=max(7.0, 0.036 * self.short)
+            text,
+            wide,
+            bottom - top,
+            largest=max(9.0, 0.092 * self.short),
+            smallest=max(7.0, 0.036 * self.short),
         )
         font = ImageFont.load_default(block.size)
         used = len(block.lines) * block.leading
@@ -169,7 +181,7 @@ class _Clock:
             cell = Image.new("L", (self._cell, rows))
             left = (self._cell - font.getlength(figure)) / 2
             ImageDraw.Draw(cell).text((left, 0), figure, fill=225, font=font)
-            self._figures[figure] = np.asarray(cell, np.float32)[..., None] / 255
+            self._figures[figure] = np.asarray(cell, np.float32)[..., None] / np.float32(255)
         self._top = round(layout.bar_y + 0.022 * layout.short)
         self._right = layout.width - layout.margin
 

@@ -9,7 +9,7 @@ from .animatic_stage import Rgb
 
 
 class Doors:
-    """Lift doors that close over the picture and open again: open at ways 0 and 1, closed around 0.5."""
+    """Lift doors that close over the picture and open again: open at way 0 and from 0.85 on."""
 
     def __init__(self, rgb: Rgb) -> None:
         """*rgb* [height, width, 3] lends the steel its tint."""
@@ -30,7 +30,7 @@ class Doors:
 
     def __call__(self, rgb: Rgb, way: float) -> None:
         """Draw the doors as they stand at *way*."""
-        shut = min(max(way / 0.4, 0.0), 1.0) if way < 0.5 else min(max((1 - way) / 0.4, 0.0), 1.0)
+        shut = min(max(way / 0.36, 0.0), 1.0) if way < 0.5 else min(max((0.85 - way) / 0.35, 0.0), 1.0)
         width, columns = rgb.shape[1], self._left.shape[1]
         shown = round(columns * shut * shut * (3 - 2 * shut))
         if not shown:
@@ -41,15 +41,18 @@ class Doors:
         shade = min(width // 40, width // 2 - shown)
         if shade > 0:
             fall = np.linspace(0.45, 1.0, shade)[None, :, None]
-            for part in (rgb[:, shown : shown + shade], rgb[:, width - shown - shade : width - shown][:, ::-1]):
+            for part in (
+                rgb[:, shown : shown + shade],
+                rgb[:, width - shown - shade : width - shown][:, ::-1],
+            ):
                 part[:] = np.rint(part * fall)
 
 
 class Shoulder:
     """Somebody's head and shoulder, out of focus and dark, coming in from the left."""
 
-    def __init__(self, rgb: Rgb) -> None:
-        """*rgb* [height, width, 3] lends its shadows their tint."""
+    def __init__(self, rgb: Rgb, *, leaves: bool) -> None:
+        """*rgb* [height, width, 3] lends its shadows their tint; *leaves*: gone again at way 1."""
         height, width = rgb.shape[:2]
         short = min(height, width)
         drawn = Image.new("L", (width, height))
@@ -65,13 +68,13 @@ class Shoulder:
         soft = drawn.filter(ImageFilter.GaussianBlur(short / 45))
         self._cover = np.asarray(soft, np.float32)[..., None] * np.float32(0.94 / 255)
         self._colour = (rgb.mean(axis=(0, 1)) * 0.10 + 6).astype(np.float32)
-        self._reach = int(np.asarray(drawn).any(axis=0).nonzero()[0].max()) + short // 10
+        self._reach = min(width, int(np.asarray(drawn).any(axis=0).nonzero()[0].max()) + short // 10)
+        self._leaves = leaves
 
     def __call__(self, rgb: Rgb, way: float) -> None:
         """Draw it as far into the frame as it is at *way*."""
-        come = min(way / 0.35, 1.0)
-        columns = round(min(self._reach, rgb.shape[1]) * come * come * (3 - 2 * come))
-        if columns:
-            cover = self._cover[:, min(self._reach, rgb.shape[1]) - columns : min(self._reach, rgb.shape[1])]
-            part = rgb[:, :columns]
-            part[:] = np.rint(part * (1 - cover) + self._colour * cover)
+        come = min(min(way, 1 - way) if self._leaves else way, 0.35) / 0.35
+        columns = round(self._reach * come * come * (3 - 2 * come))
+        cover = self._cover[:, self._reach - columns : self._reach]
+        part = rgb[:, :columns]
+        part[:] = np.rint(part * (1 - cover) + self._colour * cover)

@@ -24,8 +24,9 @@ def planet(strength: float, half_width: float, half_height: float) -> Bend:
 
     *half_width* and *half_height* of the frame are in camera units.
     """
-    radius = half_width * 1.2 / np.pi / max(strength, 1e-3)
-    whole = 1.0 + strength * (2 * half_height + half_width * 1.2 / np.pi) / (1.35 * half_height) * 0.55
+    closed = half_width * 1.2 / np.pi
+    radius = closed / max(strength, 1e-3)
+    whole = 1 + strength * 0.9 * (1 + closed / half_height)
     # At full strength the planet's middle is in the frame's middle.
     lifted = strength * strength * (half_height + radius)
 

@@ -52,7 +52,7 @@ class PreviewMark:
         Under the plate it is computed from what shines through; under the type, where next to nothing
         does, it is filled in from around.
         """
-        clean = rgb.copy()
+        clean = np.array(rgb)
         under = clean[self._place]
         through = self._through[..., None]
         shining = np.clip((under - self._added[..., None]) / through, 0, 255)
@@ -84,8 +84,8 @@ def _drawn(width: int, height: int) -> tuple[npt.NDArray[np.float32], npt.NDArra
     columns, rows = min(columns, width // 2), min(rows, max(1, rows * (width // 2) // columns))
     size_in_frame = (columns, rows)
     return (
-        np.asarray(type_.resize(size_in_frame, Image.Resampling.BOX), np.float32) / 255,
-        np.asarray(plate.resize(size_in_frame, Image.Resampling.BOX), np.float32) / 255,
+        np.asarray(type_.resize(size_in_frame, Image.Resampling.BOX), np.float32) / np.float32(255),
+        np.asarray(plate.resize(size_in_frame, Image.Resampling.BOX), np.float32) / np.float32(255),
     )
 
 

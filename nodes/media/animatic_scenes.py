@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image, ImageChops, ImageFilter
 
 from .animatic_camera import CameraPath, Pose
 from .animatic_foreground import Doors, Shoulder
@@ -17,6 +17,7 @@ Scene = Callable[[int], Rgb]
 
 _SHUTTER = 0.5  # of a frame's time
 _BLUR_STEP = 0.006  # of the frame's width: the distance between two exposures of motion blur
+_SOFTNESS = 0.6  # of a morph: what part of the turn one place takes
 
 
 class Pace:
@@ -67,8 +68,9 @@ class Travel:
         self._foreground = foreground(self._path, self._fitted)
 
     def __call__(self, frame: int) -> Rgb:
+        """The photograph as the camera sees it at *frame*."""
         if frame == 0:
-            return self._fitted.copy()
+            return np.array(self._fitted)
         rgb = exposed(self._stage, self._path, self._pose, frame)
         for thing in self._foreground:
             thing(rgb, self._pace.way(frame))
@@ -90,15 +92,16 @@ class Morph:
         self._stages = [Stage.around(picture, width, height, wraps=wraps) for picture in (first, last)]
         self._paths = [CameraPath(concepts, stage, seconds=pace.seconds) for stage in self._stages]
         self._pace = pace
-        self._foreground = foreground(self._paths[0], self._ends[0])
-        self._order = _turning_order(*self._ends)
+        self._foreground = foreground(self._paths[0], self._ends[0], leaves=True)
+        self._grain = max(1.0, min(size) / 300)
 
     def __call__(self, frame: int) -> Rgb:
+        """The first picture, the last, or what is between them at *frame*."""
         final = self._pace.frames - 1
         if frame in (0, final):
-            return self._ends[frame == final].copy()
+            return np.array(self._ends[frame == final])
         part = frame / final
-        turned = min(max((part - 0.2) / 0.6, 0.0), 1.0)
+        turned = min(max((part - 0.12) / 0.76, 0.0), 1.0)
         if any(isinstance(thing, Doors) for thing in self._foreground):
             turned = float(part >= 0.5)
         shown = [self._picture(end, frame) for end in (0, 1) if turned != 1 - end]
@@ -118,12 +121,15 @@ class Morph:
         return pose + path.pose(1.0, shake=0.0) * -1.0 if end else pose
 
     def _mixed(self, shown: list[Rgb], turned: float) -> Rgb:
-        softness = 0.55
-        levels = (turned * (1 + softness) - np.arange(256) / 255) / softness
-        ramp = np.clip(levels, 0, 1)
-        table = np.rint(255 * ramp * ramp * (3 - 2 * ramp)).astype(np.uint8)
-        mask = Image.fromarray(table[self._order])
-        return np.array(Image.composite(Image.fromarray(shown[1]), Image.fromarray(shown[0]), mask))
+        """Where the second picture is lighter it comes first, where it is darker last, as lights go on and off."""
+        before, after = (Image.fromarray(rgb) for rgb in shown)
+        lighter = ImageChops.subtract(after.convert("L"), before.convert("L"), scale=2, offset=128)
+        lighter = lighter.filter(ImageFilter.BoxBlur(self._grain))
+        order = np.clip(0.5 - 0.75 * (np.arange(256) - 128) / 128, 0, 1)
+        ramp = np.clip((turned * (1 + _SOFTNESS) - order) / _SOFTNESS, 0, 1)
+        table = np.rint(255 * ramp * ramp * (3 - 2 * ramp))
+        mask = lighter.point(table.astype(int).tolist())
+        return np.array(Image.composite(after, before, mask))
 
 
 class Arrival:
@@ -135,13 +141,14 @@ class Arrival:
         self._stage = Stage.around(picture, width, height, wraps="tiny_planet" in concepts)
         self._path = CameraPath(concepts, self._stage, seconds=pace.seconds)
         self._pace = pace
-        self._foreground = foreground(self._path, self._fitted)
+        self._foreground = foreground(self._path, self._fitted, leaves=True)
         self._softest = 0.05 * min(size)
 
     def __call__(self, frame: int) -> Rgb:
+        """The photograph as far as it has come into focus at *frame*."""
         final = self._pace.frames - 1
         if frame == final:
-            return self._fitted.copy()
+            return np.array(self._fitted)
         rgb = exposed(self._stage, self._path, self._pose, frame)
         radius = self._softest * (1 - eased(frame / final / 0.85)) ** 1.5
         if radius > 0.3:
@@ -169,25 +176,11 @@ def exposed(stage: Stage, path: CameraPath, pose: Callable[[float], Pose], frame
     return stage.seen([path.view(pose(time)) for time in times])
 
 
-def foreground(path: CameraPath, rgb: Rgb) -> list[Doors | Shoulder]:
-    """What stands between camera and picture, drawn by `thing(rgb, way)`."""
+def foreground(path: CameraPath, rgb: Rgb, *, leaves: bool = False) -> list[Doors | Shoulder]:
+    """What stands between camera and picture, drawn by `thing(rgb, way)`; with *leaves* nothing does at way 1."""
     things: list[Doors | Shoulder] = []
     if path.has("shoulder"):
-        things.append(Shoulder(rgb))
+        things.append(Shoulder(rgb, leaves=leaves))
     if path.has("doors"):
         things.append(Doors(rgb))
     return things
-
-
-def _turning_order(first: Rgb, last: Rgb) -> Rgb:
-    """0 where the second picture comes first, 255 where it comes last: [height, width]."""
-    height, width = first.shape[:2]
-    light = Image.fromarray(last).convert("L").resize((width // 8 + 1, height // 8 + 1), Image.Resampling.BOX)
-    soft = np.asarray(light.filter(ImageFilter.GaussianBlur(height / 200)), np.float64)
-    ranks = np.argsort(np.argsort(soft, axis=None, kind="stable"), kind="stable").reshape(soft.shape)
-    y, x = np.indices(soft.shape)
-    away = np.hypot(x / soft.shape[1] - 0.5, y / soft.shape[0] - 0.5) / 0.71
-    order = 0.6 * (1 - ranks / soft.size) + 0.4 * away
-    order = (order - order.min()) / max(float(np.ptp(order)), 1e-9)
-    small = Image.fromarray(np.rint(255 * order).astype(np.uint8))
-    return np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))

@@ -18,6 +18,7 @@ Bend = Callable[[Plane, Plane], tuple[Plane, Plane]]
 MARGIN = 0.35
 """How far a stage goes on past each edge of the frame, as a part of the frame's side."""
 
+_ROUND = 0.05  # past the edge, as a part of the canvas: where left and right have become the same
 _MOST_DENSE = 1.5  # stage pixels per frame pixel, where the photograph has that many
 
 
@@ -49,12 +50,14 @@ class Stage:
         density: float = 1.0,
         reach: tuple[float, float] = (1 + 2 * MARGIN, 1 + 2 * MARGIN),
     ) -> None:
-        """Args:
-        canvas: uint8 [rows, columns, 3]; its middle is the frame.
-        width: of the frame in pixels.
-        height: of the frame in pixels.
-        density: canvas pixels per frame pixel.
-        reach: how much of the canvas across and down is true to the picture; 1 is the frame.
+        """Set up a canvas.
+
+        Args:
+            canvas: uint8 [rows, columns, 3]; its middle is the frame.
+            width: of the frame in pixels.
+            height: of the frame in pixels.
+            density: canvas pixels per frame pixel.
+            reach: how much of the canvas across and down is true to the picture; 1 is the frame.
         """
         rows, columns = canvas.shape[:2]
         planes = np.ascontiguousarray(canvas.transpose(2, 0, 1), np.float32)
@@ -104,7 +107,7 @@ class Stage:
         for homography, bends in views:
             grid = torch.from_numpy(self._grid(homography, bends))
             sampled = torch.nn.functional.grid_sample(
-                self._planes, grid, mode="bicubic", padding_mode="reflection", align_corners=False
+                self._planes, grid, mode="bicubic", padding_mode="border", align_corners=False
             )
             planes: Plane = sampled.numpy()[0]
             total = planes if total is None else np.add(total, planes, out=total)
@@ -151,9 +154,9 @@ def _extended(inner: Rgb, across: int, down: int, *, wraps: bool) -> Rgb:
     # The further out, the less there is to know: blurred more and more, which also hides the mirroring.
     small = Image.fromarray(mirrored).resize((max(1, across // 8), max(1, down // 8)), Image.Resampling.BOX)
     canvas = Image.fromarray(mirrored)
-    for radius, reach in ((0.5, 0.05), (2.0, 0.4)):
-        soft = small.filter(ImageFilter.GaussianBlur(radius * down / 160))
-        if wraps and reach > 0.1:
+    for radius, reach in ((1 / 400, 0.03), (1 / 120, 0.1), (1 / 50, _ROUND if wraps else 0.25)):
+        soft = small.filter(ImageFilter.GaussianBlur(radius * down))
+        if reach == _ROUND:
             soft = Image.blend(soft, soft.transpose(Image.Transpose.FLIP_LEFT_RIGHT), 0.5)
         canvas = Image.composite(
             soft.resize((across, down), Image.Resampling.BICUBIC),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PIL import Image, ImageFont
+from PIL import ImageFont
 
 _MEASURED_AT = 100.0
 _LEADING = 1.3
@@ -89,7 +89,8 @@ def _wrapped(words: list[tuple[str, float]], width: float) -> list[str]:
     lines: list[str] = []
     line: list[str] = []
     used = 0.0
-    for word, length in words:
+    for whole, whole_length in words:
+        word, length = whole, whole_length
         if line and used + space + length > width:
             lines.append(" ".join(line))
             line, used = [], 0.0
@@ -112,5 +113,5 @@ def _missing(characters: frozenset[str]) -> set[str]:
 
 
 def _picture(font: ImageFont.FreeTypeFont, character: str) -> tuple[tuple[int, int], bytes]:
-    mask: Image.core.ImagingCore = font.getmask(character)
+    mask = font.getmask(character)
     return mask.size, bytes(mask)

@@ -24,7 +24,8 @@ class RgbReader:
 
     Matrix and range are the ones the frame is tagged with. Untagged frames are taken as players take them:
     bt709 from HD on (wider than 1279 or higher than 576 pixels), bt601 below, limited range.
-    Sample aspect ratio is ignored: pixels are square.
+    Sample aspect ratio is ignored: pixels are square. PyAV before 17 takes chroma half a pixel too far to the
+    right; it cannot be told otherwise.
     """
 
     def __init__(self, size: tuple[int, int] | None = None) -> None:

@@ -217,12 +217,12 @@ def read(path: Path) -> StillImage:
     """A picture file as a still, turned as its camera noted. Raises InvalidInput."""
     try:
         with Image.open(path) as file:
-            turned = ImageOps.exif_transpose(file)
-            if turned.mode in ("RGBA", "LA", "PA") and turned.convert("RGBA").getextrema()[3][0] < 255:
-                raise InvalidInput(f"{path} has transparent parts, and video has none: flatten it first.")
-            return _still_of(np.array(turned.convert("RGB")))
-    except (OSError, ValueError) as error:
+            rgba = np.array(ImageOps.exif_transpose(file).convert("RGBA"))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise InvalidInput(f"{path} cannot be read as a picture ({type(error).__name__}).") from None
+    if rgba[..., 3].min() < 255:
+        raise InvalidInput(f"{path} has transparent parts, and video has none: flatten it first.")
+    return _still_of(np.ascontiguousarray(rgba[..., :3]))
 
 
 def _still_of(rgb: npt.NDArray[np.uint8]) -> StillImage:

@@ -4,10 +4,11 @@ Frames are compared small (128 pixels wide) by their mean absolute difference in
 of one frame differ by compression, so what counts is how that compares with the change from frame to frame:
 
 - An overlap of d frames is one where the last d frames of the earlier clip and the first d of the later one
-  differ by less than half of a natural step. Of several, the best fitting is taken.
+  differ least, and by less than three quarters of a natural step; or, where compression changes as much as
+  motion does, where that difference has its lowest point.
 - Where the picture moves too little for that, any overlap would fit. One frame is dropped if the later clip
-  begins with the frame that the earlier one ends with; none if that frame is already a step further, or
-  another. So of a still scene at most one frame is lost.
+  begins with the picture that the earlier one ends with, and none otherwise. So of a still scene at most one
+  frame is lost.
 - The later clip contains the earlier one if it is longer, and five frames from the earlier one's start to its
   end, which differ from each other, are found at the same places of the later one. A clip of the same length
   is no continuation: a loop shown twice stays two rounds.
@@ -35,10 +36,10 @@ MOST_REPEATED = 12
 """Frames of overlap that are looked for: half a second."""
 
 _WIDTH = 128
-_SAME = 0.75
+_SAME = 2.0
 """Levels by which two encodings of one frame may differ at the size compared."""
-_STILL = 0.05
-"""Levels of change from frame to frame below which nothing moves."""
+_CLEARLY_LESS = 0.75
+"""Of a natural step. Without an overlap the clips are a whole step or more apart."""
 _SAME_SHAPE = 1.02
 _SAME_RATE = 1.0001
 
@@ -166,11 +167,11 @@ def _small(path: Path, places: Sequence[int], size: tuple[int, int]) -> list[Sma
 def _contains(earlier: Path, later: Path, frames: int, size: tuple[int, int]) -> bool:
     """Whether *later* begins with all *frames* of *earlier*."""
     places = sorted({round(quarter * (frames - 1) / 4) for quarter in range(5)})
-    if _apart(_small(earlier, places[:1], size)[0], _small(later, places[:1], size)[0]) > 4 * _SAME:
+    if _apart(_small(earlier, places[:1], size)[0], _small(later, places[:1], size)[0]) > 2 * _SAME:
         return False  # the usual case, without decoding all of both
     originals, found = _small(earlier, places, size), _small(later, places, size)
     changes = sorted(_apart(one, other) for one, other in pairwise(originals))
-    if len(found) < len(originals) or not changes or changes[len(changes) // 2] < _SAME:
+    if len(found) < len(originals) or not changes or changes[len(changes) // 2] < 2 * _SAME:
         return False
     limit = changes[len(changes) // 2] / 4
     return all(_apart(one, other) < limit for one, other in zip(originals, found, strict=True))
@@ -178,34 +179,42 @@ def _contains(earlier: Path, later: Path, frames: int, size: tuple[int, int]) ->
 
 def _overlap(tail: list[Small], head: list[Small]) -> int:
     """How many frames at the start of *head* repeat the end of *tail*."""
-    best, least = 0, np.inf
-    for count in range(1, min(len(tail), len(head))):
-        apart = float(np.mean([_apart(one, other) for one, other in zip(tail[-count:], head, strict=False)]))
-        if apart < min(_step(tail[-count - 1 :]), _step(head[: count + 1])) / 2 and apart < least:
-            best, least = count, apart
-    if best:
+    longest = min(len(tail), len(head))
+    apart = [
+        float(np.mean([_apart(one, other) for one, other in zip(tail[-count:], head, strict=False)]))
+        for count in range(1, longest + 1)
+    ]
+    best = int(np.argmin(apart[:MOST_REPEATED])) + 1
+    step = _step(tail, head, best)
+    if apart[best - 1] < _CLEARLY_LESS * step:
         return best
-    return int(_apart(tail[-1], head[0]) <= _SAME and _steps_ahead(tail, head) < 0.5)
+    if best < longest and apart[best - 1] <= 2 * step and (found := _vertex(apart, best, step)) is not None:
+        return found
+    return int(apart[0] <= _SAME and _step(tail, head, 1) <= apart[0] / 2)
 
 
-def _step(frames: list[Small]) -> float:
-    """The mean change from one frame to the next; 0 where it is too small to compare anything with."""
-    step = float(np.mean([_apart(one, other) for one, other in pairwise(frames)]))
-    return step if step >= _STILL else 0.0
+def _vertex(apart: list[float], best: int, step: float) -> int | None:
+    """The overlap where compression changes more than motion does, or None if it does not show.
 
-
-def _steps_ahead(tail: list[Small], head: list[Small]) -> float:
-    """How far the first frame of *head* is ahead of the last of *tail*, in steps: 0 repeats it, 1 follows it.
-
-    Projected on the motion around the seam, which tells far smaller changes from noise than differences do.
-    The two frames compared take no part in that motion: their noise would look like going backwards.
+    Independent noise adds up in squares, so apart² = noise² + (step x frames off)²: a parabola over the number
+    of frames, whose lowest point is the overlap.
     """
-    motions = [after - before for before, after in (*pairwise(tail[-3:-1]), *pairwise(head[1:3]))]
-    if not motions:
-        return 0.0
-    motion = np.mean(motions, axis=0, dtype=np.float32)
-    strength = float((motion * motion).sum())
-    return float(((head[0] - tail[-1]) * motion).sum()) / strength if strength else 0.0
+    squares = np.square(apart)
+    if best > 1:
+        depth = (squares[best - 2] + squares[best]) / 2 - squares[best - 1]
+        return best if depth > 0.3 * step**2 else None
+    if len(apart) < 3:
+        return None
+    slope, bend = (squares[2] - squares[0]) / 2, squares[2] - 2 * squares[1] + squares[0]
+    return int(2 - slope / bend >= 0.5) if bend > 0 else None
+
+
+def _step(tail: list[Small], head: list[Small], count: int) -> float:
+    """The mean change from frame to frame around an overlap of *count*, in the clip where it is less."""
+    return min(
+        float(np.mean([_apart(one, other) for one, other in pairwise(frames)])) if len(frames) > 1 else 0.0
+        for frames in (tail[-count - 1 :], head[: count + 1])
+    )
 
 
 def _apart(one: Small, other: Small) -> float:

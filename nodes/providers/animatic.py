@@ -27,6 +27,8 @@ _KEYFRAMES = {
     Operation.KEYFRAMES_TO_VIDEO: {("image", "image"), ("none", "image")},
     Operation.EXTEND_VIDEO: {(a, b) for a in _KINDS for b in _KINDS if "generation" in (a, b)},
 }
+_SAME_SHAPE = 0.015
+"""A crop to a ratio is off by up to a pixel or two; the clip has the ratio's own size all the same."""
 _RESOLUTIONS = ("540p", "720p", "1080p")
 _DURATIONS = (5, 9, 10)
 
@@ -93,7 +95,9 @@ class Animatic(Provider):
             _picture(frame, at_end=end) for frame, end in zip(request.keyframes, (True, False), strict=True)
         )
         leading = first if first is not None else last
-        shape = proportion(request.aspect_ratio) if leading is None else leading.shape[1] / leading.shape[0]
+        shape = proportion(request.aspect_ratio)
+        if leading is not None and abs(leading.shape[1] / leading.shape[0] / shape - 1) > _SAME_SHAPE:
+            shape = leading.shape[1] / leading.shape[0]  # like Ray, the clip follows the picture
         width, height = frame_size(request.resolution, shape)
         shot = Shot(
             prompt=request.prompt,

@@ -6,11 +6,14 @@ and billing of failures from Luma's docs (Errors, FAQ), same day. Not verified b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
+from ..generation.credentials import redact
 from ..generation.offer import Completed, Failed, Job, Offer, Pending, Provider, Source, Status
 from ..generation.ray import ASPECT_RATIOS, CONCEPTS, RESOLUTIONS
 from ..generation.request import GenerationReference, GenerationRequest, Json, Operation, StillImage
@@ -64,6 +67,9 @@ _FAILURES: Final = {
     "error processing callback": "Luma failed while reporting the job. Try again.",
 }
 _REFUNDED: Final = "Luma refunds failed generations in full."
+_CONTENT_HASH: Final = re.compile("[0-9a-f]{64}")
+_MOST_PAGES: Final = 20
+"""Of the list, 100 generations each; an end for a server that always says there is more."""
 
 
 class Luma(Provider):
@@ -145,7 +151,7 @@ class Luma(Provider):
 
     def status(self, client: Client, job: Job) -> Status:
         """GET /generations/{id}."""
-        reply = client.get(f"generations/{job.id}")
+        reply = client.get(f"generations/{quote(job.id, safe='')}")
         match reply["state"]:
             case "queued" | "dreaming" as state:
                 return Pending(note=state)
@@ -157,20 +163,23 @@ class Luma(Provider):
                 raise ValueError(f"unknown state {unknown!r}")
 
     def reconcile(self, client: Client, asked: Json, since: float, known: Sequence[str]) -> Job | None:
-        """Look through GET /generations (newest first) for the request, created about then and not ours yet."""
+        """Look through GET /generations for the request, created about then and not ours yet.
+
+        Of several that match, the one created closest to *since*.
+        """
         matches: list[tuple[float, str]] = []
         offset = 0
-        while True:
+        for _ in range(_MOST_PAGES):
             page = client.get("generations", {"limit": 100, "offset": offset})
             listed = page["generations"]
             for item in listed:
                 created = _created(item)
                 near = created is None or since - 300 <= created <= since + 3600
-                if near and item["id"] not in known and _same(item, asked):
-                    matches.append((created or since, _id(item)))
-            oldest = _created(listed[-1]) if listed else None
+                if near and item.get("id") and item["id"] not in known and _same(item, asked):
+                    away = abs(created - since) if created is not None else 3600.0
+                    matches.append((away, _id(item)))
             offset += len(listed)
-            if not page.get("has_more") or oldest is None or oldest < since - 300:
+            if not listed or not page.get("has_more") or _all_older(listed, since - 300):
                 break
         return Job(id=min(matches)[1]) if matches else None
 
@@ -187,17 +196,24 @@ def _text(value: Any) -> str:
 
 def _created(item: Any) -> float | None:
     try:
-        return datetime.fromisoformat(item["created_at"].replace("Z", "+00:00")).timestamp()
+        told = datetime.fromisoformat(item["created_at"].replace("Z", "+00:00"))
     except (KeyError, AttributeError, ValueError):
         return None  # no field of a generation is required, and Python 3.10 reads few spellings of a time
+    return (told if told.tzinfo else told.replace(tzinfo=timezone.utc)).timestamp()
+
+
+def _all_older(listed: Sequence[Any], limit: float) -> bool:
+    """Whether a page ends before *limit* and the next ones will too: the list's order is not documented."""
+    newest, oldest = _created(listed[0]), _created(listed[-1])
+    return newest is not None and oldest is not None and newest >= oldest and oldest < limit
 
 
 def _same(item: Any, asked: Json) -> bool:
     """Whether a listed generation is what we asked for, by every field that Luma echoes."""
     echo = item.get("request") or {}
     expected = {
+        "generation_type": "video",
         "model": asked["model"],
-        "prompt": asked["prompt"],
         "aspect_ratio": asked["aspect_ratio"],
         "resolution": asked["resolution"],
         "duration": f"{asked['duration']}s",
@@ -207,7 +223,10 @@ def _same(item: Any, asked: Json) -> bool:
         told = echo.get(name, item.get(name) if name == "model" else None)
         if told is not None and told != value:
             return False
-    if echo.get("prompt") is None and asked["prompt"].strip():
+    if (echo.get("prompt") or "").strip() != asked["prompt"].strip():
+        return False
+    concepts = echo.get("concepts")
+    if concepts is not None and sorted(item["key"] for item in concepts) != sorted(asked["concepts"]):
         return False
     frames = echo.get("keyframes") or {}
     for name, ours in (("frame0", asked["first_frame"]), ("frame1", asked["last_frame"])):
@@ -220,10 +239,17 @@ def _same(item: Any, asked: Json) -> bool:
             return False
         if "job" in ours and theirs.get("id") != ours["job"]:
             return False
+        # Our hosting names pictures by their content; another host's link may say nothing about it.
+        named = _CONTENT_HASH.search(theirs["url"]) if "image" in ours else None
+        if named is not None and named.group() != ours["image"]:
+            return False
     return True
 
 
-def _failed(reason: str | None) -> Failed:
-    known = _FAILURES.get((reason or "").removeprefix("400: ").strip().lower())
-    words = known or f"Luma's job failed: {(reason or 'no reason given').strip().rstrip('.')}."
-    return Failed(reason=words, billing=_REFUNDED)
+def _failed(reason: Any) -> Failed:
+    said = (reason if isinstance(reason, str) else "").removeprefix("400: ").strip().rstrip(".")
+    known = _FAILURES.get(said.lower())
+    # An unknown reason may quote the picture's signed URL.
+    return Failed(
+        reason=known or f"Luma's job failed: {redact(said) or 'no reason given'}.", billing=_REFUNDED
+    )

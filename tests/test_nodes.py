@@ -1,0 +1,379 @@
+"""The nodes as ComfyUI runs them: in the stand-in host, against Luma's emulator and with the animatic."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import comfy_host
+import numpy as np
+import pytest
+import torch
+from emulators.server import Fault
+
+ROOT = Path(__file__).resolve().parent.parent
+GOLDEN = Path(__file__).parent / "golden_nodes.json"
+
+
+class Graph:
+    """A host with the pack in it, and prompts written short."""
+
+    def __init__(self, host):
+        self.host = host
+        self.nodes = comfy_host.load_pack(ROOT)
+        self.info = host.object_info()
+
+    def node(self, class_type, **inputs):
+        """A node with every widget at its default but those given."""
+        values = {}
+        for group in ("required", "optional"):
+            for name, (kind, *options) in self.info[class_type]["input"].get(group, {}).items():
+                if options and "default" in options[0]:
+                    values[name] = options[0]["default"]
+                elif isinstance(kind, list):
+                    values[name] = kind[0]
+        return {"class_type": class_type, "inputs": {**values, **inputs}}
+
+    def queue(self, **nodes):
+        return self.host.queue(nodes)
+
+    def said(self, node_id):
+        """What stands on a node."""
+        return [
+            event.data
+            for event in self.host.events
+            if event.name == "progress_text" and event.node_id == node_id
+        ]
+
+    def rows(self):
+        import sqlite3
+
+        with sqlite3.connect(self.host.root / "user" / "__luma_ray" / "journal.db") as journal:
+            rows = journal.execute("select state, job_id from generations order by created_at").fetchall()
+        journal.close()
+        return rows
+
+
+@pytest.fixture
+def graph(tmp_path):
+    with comfy_host.install(tmp_path / "comfyui") as host:
+        yield Graph(host)
+
+
+@pytest.fixture
+def at_luma(graph, luma):
+    luma.pace = type(luma.pace)(1)
+    return graph
+
+
+def sink(graph, source, output=1):
+    """Something that makes ComfyUI execute *source*."""
+    if output == 1:
+        return graph.node("SaveVideo", video=[source, 1], format="auto")
+    return graph.node("PreviewImage", images=[source, output])
+
+
+def test_ids_inputs_and_their_order_are_those_that_were_published(graph):
+    """A workflow stores widget values by position: whatever is renamed, moved or removed breaks films."""
+    published = json.loads(GOLDEN.read_text("utf-8"))
+    now = {
+        id: {
+            "inputs": [name for group in ("required", "optional") for name in info["input"].get(group, {})],
+            "outputs": list(zip(info["output"], info["output_name"], strict=True)),
+            "display_name": info["display_name"],
+        }
+        for id, info in json.loads(json.dumps(graph.info)).items()
+        if id in graph.nodes
+    }
+    assert json.loads(json.dumps(now)) == published
+
+
+def test_every_node_explains_itself(graph):
+    for id in graph.nodes:
+        info = graph.info[id]
+        assert info["description"]
+        assert info["category"] == "video/Luma Ray"
+        assert (ROOT / "web" / "docs" / id / "en.md").is_file()
+        for group in info["input"].values():
+            for name, spec in group.items():
+                if isinstance(spec, list) and name not in ("unique_id", "prompt"):
+                    assert spec[1].get("tooltip"), (id, name)
+
+
+def test_text_becomes_a_video_and_the_price_stands_on_the_node(at_luma, luma):
+    result = at_luma.queue(**{"1": at_luma.node("RayTextToVideo", prompt="a fox"), "2": sink(at_luma, "1")})
+    assert result.status == "success", result.message
+    assert at_luma.said("1")[-1].startswith("ray-flash-2 · 5 s · 720p · luma")
+    assert "$0.24" in at_luma.said("1")[-1]
+    assert len(luma.creates) == 1
+
+
+def test_the_clip_plays_on_the_node_from_the_output_folder(graph):
+    result = graph.queue(
+        **{"1": graph.node("RayTextToVideo", prompt="a fox", resolution="540p"), "2": sink(graph, "1")}
+    )
+    (shown,) = result.ui["1"]["images"]
+    assert shown["type"] == "output"
+    assert (graph.host.root / "output" / shown["subfolder"] / shown["filename"]).is_file()
+    assert graph.said("1")[-1].startswith("PREVIEW")
+
+
+def test_a_clip_kept_elsewhere_still_plays_on_the_node(graph, monkeypatch, tmp_path):
+    monkeypatch.setenv("LUMA_RAY_LIBRARY", str(tmp_path / "my clips"))
+    result = graph.queue(
+        **{"1": graph.node("RayTextToVideo", prompt="a fox", resolution="540p"), "2": sink(graph, "1")}
+    )
+    (shown,) = result.ui["1"]["images"]
+    assert shown["type"] == "temp"
+    assert (graph.host.root / "temp" / shown["subfolder"] / shown["filename"]).is_file()
+    assert list((tmp_path / "my clips").rglob("*.mp4"))
+
+
+def test_frames_are_decoded_only_when_linked_and_linking_them_later_buys_nothing(at_luma, luma):
+    fox = at_luma.node("RayTextToVideo", prompt="a fox", resolution="540p")
+    result = at_luma.queue(**{"1": fox, "2": sink(at_luma, "1")})
+    assert result.outputs["1"][0] is None
+    assert result.outputs["1"][2] is None
+    result = at_luma.queue(
+        **{"1": fox, "2": sink(at_luma, "1"), "3": sink(at_luma, "1", 0), "4": sink(at_luma, "1", 2)}
+    )
+    frames, _, last, _ = result.outputs["1"]
+    assert frames.dtype == torch.float32
+    assert frames.shape[0] == 121
+    assert frames.shape[-1] == 3
+    assert torch.equal(last, frames[-1:])
+    assert len(luma.creates) == 1
+
+
+def test_without_the_prompt_handler_everything_is_decoded(graph, monkeypatch):
+    graph.host.server.on_prompt_handlers.clear()
+    fox = graph.node("RayTextToVideo", prompt="a fox", resolution="540p")
+    result = graph.queue(**{"1": fox, "2": sink(graph, "1"), "3": sink(graph, "1", 2)})
+    assert result.status == "success", result.message
+    assert result.outputs["1"][0].shape[0] == 121
+
+
+def test_the_shots_of_one_graph_run_at_the_same_time(at_luma, luma):
+    """Each job is answered only after all four were created: one after the other would never end."""
+    all_there = threading.Event()
+    luma.watch = lambda request: all_there.set() if len(luma.creates) == 4 else None
+    luma.fail_next("GET", "/generations/{id}", Fault.hold(all_there), times=4)
+    shots = {
+        str(n): at_luma.node("RayTextToVideo", prompt=f"shot {n}", resolution="540p") for n in range(1, 5)
+    }
+    joined = at_luma.node("RayJoinClips", **{f"generation_{n}": [str(n), 3] for n in range(1, 5)})
+    result = at_luma.queue(**shots, **{"5": joined, "6": sink(at_luma, "5")})
+    assert result.status == "success", result.message
+    assert len(result.outputs["5"][3]) == 4
+
+
+def test_two_nodes_that_ask_for_the_same_clip_buy_it_once(at_luma, luma):
+    fox = at_luma.node("RayTextToVideo", prompt="a fox", resolution="540p")
+    result = at_luma.queue(**{"1": fox, "2": dict(fox), "3": sink(at_luma, "1"), "4": sink(at_luma, "2")})
+    assert result.status == "success", result.message
+    assert len(luma.creates) == 1
+
+
+@pytest.fixture
+def asked(luma):
+    """Set when a job was asked about; jobs stay unfinished until the pace is changed."""
+    luma.pace = type(luma.pace)(10**9)
+    event = threading.Event()
+    luma.watch = lambda request: event.set() if request.method == "GET" else None
+    return event
+
+
+def test_an_interrupt_ends_the_wait_within_a_second_and_keeps_the_job(graph, luma, asked):
+    fox = graph.node("RayTextToVideo", prompt="a fox", resolution="540p")
+    running = graph.host.start({"1": fox, "2": sink(graph, "1")})
+    assert asked.wait(20)
+    stopped_at = time.monotonic()
+    graph.host.interrupt()
+    result = running.result(20)
+    assert time.monotonic() - stopped_at < 1.5
+    assert result.status == "interrupted"
+    assert "Queue again to collect it" in graph.said("1")[-1]
+    assert graph.rows()[0][0] == "submitted"
+    luma.pace = type(luma.pace)(1)
+    again = graph.queue(**{"1": fox, "2": sink(graph, "1")})
+    assert again.status == "success", again.message
+    assert len(luma.creates) == 1
+
+
+def test_a_failed_sibling_leaves_the_paid_job_collectable_and_the_queue_alive(graph, luma, asked):
+    class Failing(sys_io().ComfyNode):
+        @classmethod
+        def define_schema(cls):
+            io = sys_io()
+            return io.Schema(node_id="Failing", inputs=[], outputs=[io.Image.Output("images")])
+
+        @classmethod
+        async def execute(cls):
+            import asyncio
+
+            while not asked.is_set():
+                await asyncio.sleep(0.01)
+            raise ValueError("somebody else's trouble")
+
+    graph.host.add_nodes([Failing])
+    fox = graph.node("RayTextToVideo", prompt="a fox", resolution="540p")
+    failing = {"class_type": "Failing", "inputs": {}}
+    preview = {"class_type": "PreviewImage", "inputs": {"images": ["3", 0]}}
+    result = graph.queue(**{"1": fox, "2": sink(graph, "1"), "3": failing, "4": preview})
+    assert result.status == "error"
+    assert "somebody else's trouble" in result.message
+    assert not result.worker_dead
+    luma.pace = type(luma.pace)(1)
+    again = graph.queue(**{"1": fox, "2": sink(graph, "1")})
+    assert again.status == "success", again.message
+    assert len(luma.creates) == 1
+
+
+def test_a_refusal_is_one_sentence_on_the_node_and_nothing_was_sent(at_luma, luma):
+    result = at_luma.queue(
+        **{"1": at_luma.node("RayTextToVideo", prompt="", loop=True), "2": sink(at_luma, "1")}
+    )
+    assert result.status == "error"
+    assert "the prompt is empty" in result.message
+    assert "Nothing was sent or billed" in at_luma.said("1")[-1]
+    assert luma.requests == []
+
+
+def pictures(graph, tensor):
+    """A node that gives *tensor*."""
+    io = sys_io()
+
+    class Pictures(io.ComfyNode):
+        @classmethod
+        def define_schema(cls):
+            return io.Schema(node_id="Pictures", inputs=[], outputs=[io.Image.Output("images")])
+
+        @classmethod
+        def execute(cls):
+            return io.NodeOutput(tensor)
+
+    graph.host.add_nodes([Pictures])
+    return {"class_type": "Pictures", "inputs": {}}
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (torch.zeros(5, 64, 64, 3), "holds 5 images, and one frame is meant"),
+        (torch.full((1, 64, 64, 4), 0.5), "transparent"),
+        (torch.full((1, 64, 64, 3), float("nan")), "not numbers"),
+        (torch.zeros(1, 8, 8, 3), "8x8 pixels"),
+    ],
+)
+def test_a_picture_that_cannot_be_used_gets_a_sentence_before_anything_is_sent(
+    at_luma, luma, image, words, monkeypatch
+):
+    monkeypatch.setenv("LUMA_RAY_S3_BUCKET", "a-bucket")
+    provider = "animatic" if image.shape[1] == 8 else "luma"
+    node = at_luma.node("RayImageToVideo", prompt="a fox", provider=provider, first_frame=["1", 0])
+    result = at_luma.queue(**{"1": pictures(at_luma, image), "2": node, "3": sink(at_luma, "2")})
+    assert result.status == "error"
+    assert words in result.message
+    assert luma.requests == []
+
+
+def test_inputs_are_not_changed(graph):
+    image = torch.rand(1, 90, 160, 3)
+    before = image.clone()
+    node = graph.node("RayImageToVideo", first_frame=["1", 0], resolution="540p")
+    result = graph.queue(**{"1": pictures(graph, image), "2": node, "3": sink(graph, "2")})
+    assert result.status == "success", result.message
+    assert torch.equal(image, before)
+
+
+def test_frames_gives_a_range_in_another_size_and_the_ends_alone(graph):
+    fox = graph.node("RayTextToVideo", prompt="a fox", resolution="540p")
+    chosen = graph.node("RayFrames", generation=["1", 3], start=10, count=3, step=5, width=96)
+    result = graph.queue(**{"1": fox, "2": chosen, "3": sink(graph, "2", 0), "4": sink(graph, "2", 2)})
+    frames, first, last = result.outputs["2"]
+    assert frames.shape == (3, 54, 96, 3)
+    assert first is None
+    assert last.shape == (1, 540, 960, 3)
+
+
+def test_extend_takes_a_video_from_any_node(graph, tmp_path):
+    from luma_ray.nodes.media import clips
+
+    path = tmp_path / "mine.mp4"
+    moving = (np.full((90, 160, 3), level, np.uint8) for level in range(60, 85))
+    clips.write(moving, path, frame_rate=Fraction(24), width=160, height=90)
+    io = sys_io()
+
+    class Video(io.ComfyNode):
+        @classmethod
+        def define_schema(cls):
+            return io.Schema(node_id="Video", inputs=[], outputs=[io.Video.Output("video")])
+
+        @classmethod
+        def execute(cls):
+            from comfy_api.latest import InputImpl
+
+            return io.NodeOutput(InputImpl.VideoFromFile(str(path)))
+
+    graph.host.add_nodes([Video])
+    longer = graph.node("RayExtendVideo", prompt="it goes on", length=6, resolution="540p", video=["1", 0])
+    result = graph.queue(
+        **{"1": {"class_type": "Video", "inputs": {}}, "2": longer, "3": sink(graph, "2", 0)}
+    )
+    assert result.status == "success", result.message
+    assert result.outputs["2"][0].shape == (145, 90, 160, 3)
+
+
+def test_extend_takes_frames_from_any_node(graph):
+    frames = torch.linspace(0.2, 0.6, 25).reshape(25, 1, 1, 1).expand(25, 90, 160, 3)
+    longer = graph.node("RayExtendVideo", prompt="it goes on", length=6, resolution="540p", frames=["1", 0])
+    result = graph.queue(**{"1": pictures(graph, frames), "2": longer, "3": sink(graph, "2", 0)})
+    assert result.status == "success", result.message
+    assert result.outputs["2"][0].shape == (145, 90, 160, 3)
+
+
+def test_concepts_chain_and_reach_the_provider_each_once(at_luma, luma):
+    one = at_luma.node("RayCameraConcepts", concept_1="push_in", concept_2="tilt_up")
+    two = at_luma.node("RayCameraConcepts", concept_1="push_in", concept_2="static", concepts=["1", 0])
+    fox = at_luma.node("RayTextToVideo", prompt="a fox", concepts=["2", 0])
+    at_luma.queue(**{"1": one, "2": two, "3": fox, "4": sink(at_luma, "3")})
+    (create,) = [request.json for request in luma.requests if request.method == "POST"]
+    assert [concept["key"] for concept in create["concepts"]] == ["push_in", "tilt_up", "static"]
+
+
+def test_collect_brings_back_a_clip_that_was_made_elsewhere(at_luma, luma):
+    import requests
+
+    made = requests.post(
+        f"{luma.base_url}/generations/video",
+        json={"model": "ray-2", "prompt": "made elsewhere"},
+        headers={"Authorization": f"Bearer {luma.key}"},
+        timeout=10,
+    ).json()
+    collect = at_luma.node("RayCollectGeneration", id=made["id"])
+    result = at_luma.queue(**{"1": collect, "2": sink(at_luma, "1")})
+    assert result.status == "success", result.message
+    assert len(luma.creates) == 1
+
+
+def test_no_key_is_in_anything_that_comfyui_shows_or_keeps(at_luma, luma):
+    luma.fail_next("POST", "/generations/video", Fault.status(401, {"detail": f"bad key {luma.key}"}))
+    fox = at_luma.node("RayTextToVideo", prompt="a fox", resolution="540p")
+    failed = at_luma.queue(**{"1": fox, "2": sink(at_luma, "1")})
+    assert failed.status == "error"
+    done = at_luma.queue(**{"1": fox, "2": sink(at_luma, "1")})
+    assert done.status == "success", done.message
+    shown = repr((at_luma.host.events, failed, failed.exception, done))
+    assert luma.key not in shown
+    for file in at_luma.host.root.rglob("*"):
+        if file.is_file():
+            assert luma.key.encode() not in file.read_bytes(), file
+
+
+def sys_io():
+    from comfy_api.latest import io
+
+    return io

@@ -1,0 +1,118 @@
+"""Every example workflow, end to end: offline as a newcomer runs it, and at Luma's emulator."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import comfy_host
+import pytest
+from luma_ray.nodes.media import clips
+from moto.server import ThreadedMotoServer
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = sorted((ROOT / "example_workflows").glob("*.json"))
+FRAMES = {
+    "text-to-video": 121,
+    "image-to-video": 121,
+    "keyframes-to-video": 121,
+    "extend-to-15-seconds": 361,
+    "four-shot-film": 484,
+}
+CREATES = {"extend-to-15-seconds": 3, "four-shot-film": 4}
+
+
+@pytest.fixture
+def host(tmp_path):
+    with comfy_host.install(tmp_path / "comfyui") as host:
+        comfy_host.load_pack(ROOT)
+        yield host
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    """A bucket on loopback, for the pictures that Luma takes by URL only."""
+    import boto3
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    address = "http://{}:{}".format(*server.get_host_and_port())
+    for name, value in {
+        "LUMA_RAY_S3_BUCKET": "pictures",
+        "LUMA_RAY_S3_ENDPOINT": address,
+        "LUMA_RAY_S3_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing-secret",
+    }.items():
+        monkeypatch.setenv(name, value)
+    boto3.client("s3", endpoint_url=address, region_name="us-east-1").create_bucket(Bucket="pictures")
+    yield address
+    server.stop()
+
+
+def smaller(prompt):
+    """The same graph at 540p, so that the suite is quick."""
+    for node in prompt.values():
+        if "resolution" in node["inputs"]:
+            node["inputs"]["resolution"] = "540p"
+    return prompt
+
+
+def film(result, prompt):
+    """The file that the graph saves."""
+    (saved,) = [id for id, node in prompt.items() if node["class_type"] == "SaveVideo"]
+    source = prompt[saved]["inputs"]["video"]
+    return Path(result.outputs[source[0]][source[1]].get_stream_source())
+
+
+def test_there_is_an_example_for_every_job_and_a_count_for_every_example():
+    assert {example.stem for example in EXAMPLES} == set(FRAMES)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_runs_offline_without_any_key(host, example):
+    prompt = smaller(comfy_host.to_prompt(json.loads(example.read_text("utf-8")), host.object_info()))
+    result = host.queue(prompt)
+    assert result.status == "success", result.message
+    assert clips.inspect(film(result, prompt)).frames == FRAMES[example.stem]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_the_same_file_runs_at_luma_when_a_key_is_set(host, example, luma, bucket):
+    luma.pace = type(luma.pace)(1)
+    prompt = smaller(comfy_host.to_prompt(json.loads(example.read_text("utf-8")), host.object_info()))
+    result = host.queue(prompt)
+    assert result.status == "success", result.message
+    assert len(luma.creates) == CREATES.get(example.stem, 1)
+    assert clips.inspect(film(result, prompt)).frames == FRAMES[example.stem]
+    assert luma.leaks == []
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_opens_anywhere_and_shares_nothing_private(host, example):
+    text = example.read_text("utf-8")
+    workflow = json.loads(text)
+    info = host.object_info()
+    assert re.fullmatch(r"[A-Za-z0-9_.-]+", example.stem)
+    assert example.with_suffix(".jpg").stat().st_size < 200_000
+    assert "/home/" not in text
+    assert "http" not in text
+    for node in workflow["nodes"]:
+        if node["type"] == "MarkdownNote":
+            continue
+        assert node["properties"]["cnr_id"] in ("luma-ray", "comfy-core")
+        if node["type"].startswith("Ray"):
+            declared = info[node["type"]]["input"]
+            sockets = {socket["name"] for socket in node["inputs"]}
+            assert sockets <= {name for group in declared.values() for name in group}
+            assert [output["name"] for output in node["outputs"]] == info[node["type"]]["output_name"]
+        if node["type"] == "LoadImage":
+            assert (ROOT / "example_workflows" / "inputs" / node["widgets_values"][0]).is_file()
+
+
+def test_auto_and_no_key_is_what_every_example_is_shared_with(host):
+    for example in EXAMPLES:
+        prompt = comfy_host.to_prompt(json.loads(example.read_text("utf-8")), host.object_info())
+        providers = {node["inputs"]["provider"] for node in prompt.values() if "provider" in node["inputs"]}
+        assert providers == {"auto"}
