@@ -8,7 +8,6 @@ import os
 import pickle
 import stat
 import sys
-import threading
 import traceback
 from pathlib import Path
 
@@ -158,8 +157,8 @@ def test_a_file_edited_with_windows_notepad_is_read(keys):
 
 @pytest.mark.parametrize(
     "show",
-    [repr, str, ascii, "{}".format, "{!r:>40}".format, lambda s: f"{s}", lambda s: f"{s!s}", lambda s: "%s" % s,
-     lambda s: repr([s]), lambda s: repr({"key": s}), lambda s: json.dumps({"key": s}, default=str)],
+    [repr, str, ascii, "{}".format, "{!r:>40}".format, lambda s: f"{s}", lambda s: f"{s!s}",
+     "{0!s}".format, lambda s: repr([s]), lambda s: repr({"key": s}), lambda s: json.dumps({"key": s}, default=str)],
 )  # fmt: skip
 def test_a_secret_shows_nothing_of_itself(show):
     shown = show(Secret(VALUE))
@@ -252,7 +251,7 @@ def test_what_looks_like_a_credential_is_cut_out(text):
     [
         "save it with `luma-ray key LUMAAI_API_KEY` (kept in keys.json)",
         "Check that it is the key for this API and that it is still active.",
-        "Invalid API key authentication failed",
+        "Invalid API key authentication failed, basic authentication too",
         "Two keyframes, key representation unimportant.",
         "Generation ray-261121-0123456789 is paid and kept.",
         "see https://docs.lumalabs.ai/docs/video-generation for more",
@@ -283,20 +282,16 @@ def test_names_and_passwords_are_cut_out_of_urls(text, shown):
     assert redact(text) == shown
 
 
-def test_redaction_stands_a_key_being_read_on_another_thread():
-    stop = threading.Event()
+def test_redaction_stands_another_thread_reading_a_key_meanwhile():
+    class Watched(str):
+        """Lets something happen while it is looked at."""
 
-    def read_keys() -> None:
-        number = 0
-        while not stop.is_set():
-            number += 1
-            Secret(f"key-number-{number}")
+        __slots__ = ()
 
-    reader = threading.Thread(target=read_keys)
-    reader.start()
-    try:
-        for _ in range(300):
-            redact("nothing to hide")
-    finally:
-        stop.set()
-        reader.join(10)
+        def __len__(self) -> int:
+            Secret("a-key-that-came-later")
+            return super().__len__()
+
+    Secret(Watched(VALUE))
+    Secret("another-one-12345")
+    assert redact(f"{VALUE} another-one-12345") == "<key> <key>"

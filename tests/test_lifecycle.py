@@ -156,7 +156,7 @@ def test_an_unknown_word_ends_the_wait_in_the_end_and_keeps_the_row(desk):
 
 def test_a_failed_job_says_why_and_what_it_means_for_the_bill(desk):
     desk.provider.statuses = [Failed(reason="The safety check said no.", billing="It is refunded.")]
-    with pytest.raises(errors.GenerationFailed, match="The safety check said no. It is refunded.") as caught:
+    with pytest.raises(errors.GenerationFailed, match=r"The safety check said no. It is refunded.") as caught:
         desk.generate()
     assert only_row(desk).id in str(caught.value)
     assert only_row(desk).state == "failed"

@@ -80,27 +80,27 @@ def test_ids_inputs_and_their_order_are_those_that_were_published(graph):
     """A workflow stores widget values by position: whatever is renamed, moved or removed breaks films."""
     published = json.loads(GOLDEN.read_text("utf-8"))
     now = {
-        id: {
+        node_id: {
             "inputs": [name for group in ("required", "optional") for name in info["input"].get(group, {})],
             "outputs": list(zip(info["output"], info["output_name"], strict=True)),
             "display_name": info["display_name"],
         }
-        for id, info in json.loads(json.dumps(graph.info)).items()
-        if id in graph.nodes
+        for node_id, info in json.loads(json.dumps(graph.info)).items()
+        if node_id in graph.nodes
     }
     assert json.loads(json.dumps(now)) == published
 
 
 def test_every_node_explains_itself(graph):
-    for id in graph.nodes:
-        info = graph.info[id]
+    for node_id in graph.nodes:
+        info = graph.info[node_id]
         assert info["description"]
         assert info["category"] == "video/Luma Ray"
-        assert (ROOT / "web" / "docs" / id / "en.md").is_file()
+        assert (ROOT / "web" / "docs" / node_id / "en.md").is_file()
         for group in info["input"].values():
             for name, spec in group.items():
                 if isinstance(spec, list) and name not in ("unique_id", "prompt"):
-                    assert spec[1].get("tooltip"), (id, name)
+                    assert spec[1].get("tooltip"), (node_id, name)
 
 
 def test_text_becomes_a_video_and_the_price_stands_on_the_node(at_luma, luma):

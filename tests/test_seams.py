@@ -62,6 +62,17 @@ def test_grain_that_differs_between_the_clips_does_not_hide_the_overlap(clip, ov
     assert seams.find(earlier, later).dropped == overlap
 
 
+@pytest.mark.parametrize("overlap", [0, 1])
+@pytest.mark.parametrize(("speed", "grain"), [(0.1, 0), (0.5, 8)])
+def test_motion_smaller_than_the_noise_still_tells_repeating_from_following(clip, speed, grain, overlap):
+    earlier = clip(noisy(films.scene(20, speed=speed), grain, seed=1), options={"crf": "16"})
+    later = clip(
+        noisy(films.scene(25, speed=speed, start=20 - overlap), grain, seed=2),
+        options={"crf": "20", "preset": "fast"},
+    )
+    assert seams.find(earlier, later).dropped == overlap
+
+
 @pytest.mark.parametrize("overlap", [0, 1, 2])
 def test_small_bright_stars_that_drift_are_matched(clip, overlap):
     x, y = np.random.default_rng(0).uniform(0, 1, (2, 120)) * [[640], [360]]

@@ -61,7 +61,7 @@ def smaller(prompt):
 
 def film(result, prompt):
     """The file that the graph saves."""
-    (saved,) = [id for id, node in prompt.items() if node["class_type"] == "SaveVideo"]
+    (saved,) = [node_id for node_id, node in prompt.items() if node["class_type"] == "SaveVideo"]
     source = prompt[saved]["inputs"]["video"]
     return Path(result.outputs[source[0]][source[1]].get_stream_source())
 

@@ -12,9 +12,11 @@ from typing import Final
 
 _USERINFO: Final = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*://)[^\s/\"'<>]*@")
 _QUERY: Final = re.compile(r"(?i)\b(https?://[^\s?#\"'<>]+)[?#][^\s\"'<>]*")
-_BEARER: Final = re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"'<>,;]{8,}")
-# Only what has a digit: "the key authentication" is a word, not a key.
-_KEY: Final = re.compile(r"(?i)\b(key|token|secret)([\s:=\"']+)(?=[^\s\"'<>,;]*\d)[A-Za-z0-9._~+/=-]{12,}")
+# Only what does not look like a word: "basic authentication" and "the key representation" are no keys.
+_BEARER: Final = re.compile(r"\b((?i:bearer|basic))\s+(?=[^\s\"'<>,;]*[0-9A-Z=+/_])[^\s\"'<>,;]{8,}")
+_KEY: Final = re.compile(
+    r"(?i)(?<![a-z])(key|token|secret)([\s:=\"']+)(?=[^\s\"'<>,;]*\d)[A-Za-z0-9._~+/=-]{12,}"
+)
 _known: set[str] = set()
 
 

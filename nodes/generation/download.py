@@ -128,8 +128,8 @@ def _follow(session: requests.Session, url: str) -> requests.Response:
             verify=verify,
         )
         if response.is_redirect:
-            url = urljoin(url, response.headers["Location"])
             response.close()
+            url = urljoin(url, response.headers["Location"])
             continue
         if response.status_code != 200:
             code = response.status_code

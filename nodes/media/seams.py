@@ -4,8 +4,9 @@ Frames are compared small (128 pixels wide) by their mean absolute difference in
 of one frame differ by compression, so what counts is how that compares with the change from frame to frame:
 
 - An overlap of d frames is one where the last d frames of the earlier clip and the first d of the later one
-  differ least, and by less than three quarters of a natural step; or, where compression changes as much as
-  motion does, where that difference has its lowest point.
+  differ least, and by less than three quarters of a natural step. Where compression changes as much as motion
+  does, an overlap of several frames must be a clear lowest point of that difference, and one repeated frame is
+  told from none by how far the later clip's first frame has moved along with the motion.
 - Where the picture moves too little for that, any overlap would fit. One frame is dropped if the later clip
   begins with the picture that the earlier one ends with, and none otherwise. So of a still scene at most one
   frame is lost.
@@ -188,25 +189,32 @@ def _overlap(tail: list[Small], head: list[Small]) -> int:
     step = _step(tail, head, best)
     if apart[best - 1] < _CLEARLY_LESS * step:
         return best
-    if best < longest and apart[best - 1] <= 2 * step and (found := _vertex(apart, best, step)) is not None:
-        return found
-    return int(apart[0] <= _SAME and _step(tail, head, 1) <= apart[0] / 2)
+    if 1 < best < longest and apart[best - 1] <= 2 * step:
+        # Independent noise adds up in squares: apart² = noise² + (step x frames off)², a parabola.
+        before, here, after = np.square(apart[best - 2 : best + 1])
+        if (before + after) / 2 - here > 0.3 * step**2:
+            return best
+    step, ahead = _step(tail, head, 1), _steps_ahead(tail, head)
+    if ahead is not None and apart[0] <= 4 * step:
+        return int(ahead < 0.45)
+    return int(apart[0] <= _SAME and step <= apart[0] / 2)
 
 
-def _vertex(apart: list[float], best: int, step: float) -> int | None:
-    """The overlap where compression changes more than motion does, or None if it does not show.
+def _steps_ahead(tail: list[Small], head: list[Small]) -> float | None:
+    """How far the first frame of *head* is ahead of the last of *tail*, in steps: 0 repeats it, 1 follows it.
 
-    Independent noise adds up in squares, so apart² = noise² + (step x frames off)²: a parabola over the number
-    of frames, whose lowest point is the overlap.
+    Measured along the motion before and after the seam, where it shows through noise that is larger than a
+    step. The two frames themselves take no part in that motion: their noise would look like going backwards.
+    None where the two motions have little in common, because things move too far or hardly at all.
     """
-    squares = np.square(apart)
-    if best > 1:
-        depth = (squares[best - 2] + squares[best]) / 2 - squares[best - 1]
-        return best if depth > 0.3 * step**2 else None
-    if len(apart) < 3:
+    if min(len(tail), len(head)) < 4:
         return None
-    slope, bend = (squares[2] - squares[0]) / 2, squares[2] - 2 * squares[1] + squares[0]
-    return int(2 - slope / bend >= 0.5) if bend > 0 else None
+    before, after = tail[-2] - tail[-4], head[3] - head[1]
+    strength = float(np.linalg.norm(before)) * float(np.linalg.norm(after))
+    if float((before * after).sum()) <= 0.5 * strength:
+        return None
+    motion = (before + after) / 4
+    return float(((head[0] - tail[-1]) * motion).sum()) / float((motion * motion).sum())
 
 
 def _step(tail: list[Small], head: list[Small], count: int) -> float:

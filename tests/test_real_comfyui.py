@@ -1,0 +1,190 @@
+"""The pack in a real ComfyUI, where COMFYUI_DIR points at a checkout and COMFYUI_PYTHON at its Python."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import comfy_host
+import pytest
+import requests
+
+ROOT = Path(__file__).resolve().parent.parent
+CHECKOUT = os.environ.get("COMFYUI_DIR", "")
+PYTHON = os.environ.get("COMFYUI_PYTHON", sys.executable)
+EXAMPLES = sorted((ROOT / "example_workflows").glob("*.json"))
+OURS = re.compile(
+    r"^(?=.*luma)(?=.*(WARN|ERROR|Traceback|FAILED|Cannot import)).*$", re.MULTILINE | re.IGNORECASE
+)
+
+pytestmark = pytest.mark.skipif(not CHECKOUT, reason="COMFYUI_DIR is not set: no real ComfyUI to try")
+
+
+class ComfyUI:
+    """A ComfyUI of its own folders, with this pack in it."""
+
+    def __init__(self, folder, **environment):
+        (folder / "custom_nodes").mkdir(parents=True, exist_ok=True)
+        if not (folder / "custom_nodes" / "luma-ray").exists():
+            (folder / "custom_nodes" / "luma-ray").symlink_to(ROOT)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.address = f"http://127.0.0.1:{port}"
+        self.log = folder / "log.txt"
+        database = folder / "comfyui.db"
+        command = [PYTHON, "main.py", "--cpu", "--port", str(port), "--base-directory", str(folder)]
+        command += ["--disable-auto-launch", "--database-url", f"sqlite:///{database}"]
+        self._output = self.log.open("a")
+        self.process = subprocess.Popen(
+            command, cwd=CHECKOUT, stdout=self._output, stderr=self._output, env={**os.environ, **environment}
+        )
+        self.info = self._first_answer()
+
+    def get(self, path):
+        return requests.get(self.address + path, timeout=30).json()
+
+    def queue(self, prompt):
+        """Queue *prompt*; what `finished` takes."""
+        body = {"prompt": prompt, "client_id": "tests", "prompt_id": str(uuid.uuid4())}
+        reply = requests.post(self.address + "/prompt", json=body, timeout=30)
+        assert reply.status_code == 200, reply.text
+        return reply.json()["prompt_id"]
+
+    def finished(self, prompt_id, seconds=240):
+        """The history of a prompt, once it has one."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            history = self.get(f"/history/{prompt_id}")
+            if history:
+                return history[prompt_id]
+            self.process.poll()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(0.1)
+        raise AssertionError(f"not finished: {self.log.read_text()[-2000:]}")
+
+    def end(self, *, killed=False):
+        (self.process.kill if killed else self.process.terminate)()
+        self.process.wait(30)
+        self._output.close()
+
+    def _first_answer(self):
+        until = time.monotonic() + 120
+        while time.monotonic() < until and self.process.poll() is None:
+            with contextlib.suppress(requests.RequestException):
+                return self.get("/object_info")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(0.2)
+        raise AssertionError(f"ComfyUI did not start: {self.log.read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="module")
+def comfyui(tmp_path_factory):
+    running = ComfyUI(tmp_path_factory.mktemp("comfyui"))
+    yield running
+    running.end()
+
+
+def fox(info, prompt="a fox in the snow"):
+    """A graph of one Ray node and something that saves its clip."""
+    values = {}
+    for name, (kind, *options) in info["RayTextToVideo"]["input"]["required"].items():
+        values[name] = options[0]["default"] if options else kind[0]
+    save = {
+        "class_type": "SaveVideo",
+        "inputs": {"video": ["1", 1], "filename_prefix": "x", "format": "auto", "codec": "auto"},
+    }
+    node = {"class_type": "RayTextToVideo", "inputs": {**values, "prompt": prompt, "resolution": "540p"}}
+    return {"1": node, "2": save}
+
+
+def test_it_loads_without_a_word_of_warning(comfyui):
+    assert "RayTextToVideo" in comfyui.info
+    assert OURS.findall(comfyui.log.read_text()) == []
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_runs_as_it_is(comfyui, example):
+    prompt = comfy_host.to_prompt(json.loads(example.read_text("utf-8")), comfyui.info)
+    history = comfyui.finished(comfyui.queue(prompt))
+    assert history["status"]["status_str"] == "success", history["status"]["messages"]
+    assert OURS.findall(comfyui.log.read_text()) == []
+
+
+def test_four_shots_of_one_graph_take_as_long_as_one(tmp_path):
+    from emulators.luma import LumaEmulator
+
+    with LumaEmulator(job_seconds=5.0) as luma:
+        comfyui = ComfyUI(tmp_path, **luma.environment())
+        try:
+            graph = {}
+            for number in range(4):
+                shot = fox(comfyui.info, f"shot {number}")
+                graph[f"{number}1"] = shot["1"]
+                graph[f"{number}2"] = shot["2"]
+                graph[f"{number}2"]["inputs"]["video"] = [f"{number}1", 1]
+            started = time.monotonic()
+            history = comfyui.finished(comfyui.queue(graph))
+            took = time.monotonic() - started
+        finally:
+            comfyui.end()
+    assert history["status"]["status_str"] == "success", history["status"]["messages"]
+    assert len(luma.creates) == 4
+    print(f"four shots whose jobs take 5 s: {took:.1f} s")
+    assert took < 10  # one after the other would be 20 s
+
+
+def test_a_killed_comfyui_loses_nothing_and_buys_nothing_again(tmp_path):
+    from emulators.luma import LumaEmulator
+
+    with LumaEmulator(polls_until_done=10**9) as luma:
+        comfyui = ComfyUI(tmp_path, **luma.environment())
+        comfyui.queue(fox(comfyui.info))
+        until = time.monotonic() + 30
+        while not any(request.method == "GET" for request in luma.requests) and time.monotonic() < until:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                comfyui.process.wait(0.05)
+        comfyui.end(killed=True)
+        luma.pace = type(luma.pace)(1)
+        comfyui = ComfyUI(tmp_path, **luma.environment())
+        try:
+            history = comfyui.finished(comfyui.queue(fox(comfyui.info)))
+        finally:
+            comfyui.end()
+    assert history["status"]["status_str"] == "success", history["status"]["messages"]
+    assert len(luma.creates) == 1
+
+
+def test_an_interrupt_is_a_cancel_and_not_an_error(tmp_path):
+    from emulators.luma import LumaEmulator
+
+    with LumaEmulator(polls_until_done=10**9) as luma:
+        comfyui = ComfyUI(tmp_path, **luma.environment())
+        try:
+            prompt_id = comfyui.queue(fox(comfyui.info))
+            until = time.monotonic() + 30
+            while not any(request.method == "GET" for request in luma.requests) and time.monotonic() < until:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    comfyui.process.wait(0.05)
+            stopped_at = time.monotonic()
+            requests.post(comfyui.address + "/interrupt", json={}, timeout=10)
+            history = comfyui.finished(prompt_id)
+            took = time.monotonic() - stopped_at
+            kinds = [message[0] for message in history["status"]["messages"]]
+            luma.pace = type(luma.pace)(1)
+            again = comfyui.finished(comfyui.queue(fox(comfyui.info)))
+        finally:
+            comfyui.end()
+    assert took < 1.5
+    assert "execution_interrupted" in kinds
+    assert "execution_error" not in kinds
+    assert again["status"]["status_str"] == "success"
+    assert len(luma.creates) == 1
