@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from .film import MATCH_FIRST_FRAME, Film, Settings, framed, request_for, summary
 from .generation.clock import Clock
 from .generation.errors import InvalidInput
 from .generation.lifecycle import Clip
-from .generation.ray import ASPECT_RATIOS, FRAMES_PER_SECOND, LONGEST_FILM
+from .generation.ray import ASPECT_RATIOS, FRAMES_PER_SECOND, LONGEST_FILM, proportion
 from .generation.request import GenerationReference, GenerationRequest, Operation
 from .generation.selection import AUTO, refusals
 from .generation.waiting import Report
@@ -19,6 +19,9 @@ from .media import clips, frames, images
 
 if TYPE_CHECKING:
     from .studio import Studio
+
+SAME_SHAPE: Final = 0.02
+"""Films whose width to height differs by more are not joined."""
 
 Direction = Literal["forward", "backward"]
 Part = Literal["whole film", "new part"]
@@ -101,6 +104,13 @@ def _plan(settings: Settings, whole: Path, *, length: int, part: Part) -> tuple[
             f"The film has {float(facts.frame_rate):.3g} frames a second and Ray makes {FRAMES_PER_SECOND}: "
             f"convert it to {FRAMES_PER_SECOND} first, or choose 'new part' and join it yourself. Nothing was billed."
         )
+    if part == "whole film" and settings.aspect_ratio != MATCH_FIRST_FRAME:
+        shape = facts.width / facts.height
+        if abs(proportion(settings.aspect_ratio) / shape - 1) > SAME_SHAPE:
+            raise InvalidInput(
+                f"The film is {facts.width}x{facts.height}, and {settings.aspect_ratio} clips cannot be joined to it: "
+                "choose aspect ratio 'auto', or 'new part'. Nothing was billed."
+            )
     count = ceil((missing - 0.25) / settings.duration)
     reached = have + count * settings.duration
     if reached > LONGEST_FILM + 0.5:

@@ -73,6 +73,13 @@ def test_motion_smaller_than_the_noise_still_tells_repeating_from_following(clip
     assert seams.find(earlier, later).dropped == overlap
 
 
+@pytest.mark.parametrize("overlap", [0, 1])
+def test_a_camera_that_turns_round_at_the_seam_and_goes_faster(clip, overlap):
+    road = films.scene(90, speed=0.2)
+    there, back = road[60:30:-1], road[31:][::3][1 - overlap :]
+    assert seams.find(clip(there), clip(back, options={"preset": "fast"})).dropped == overlap
+
+
 @pytest.mark.parametrize("overlap", [0, 1, 2])
 def test_small_bright_stars_that_drift_are_matched(clip, overlap):
     x, y = np.random.default_rng(0).uniform(0, 1, (2, 120)) * [[640], [360]]

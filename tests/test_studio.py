@@ -138,6 +138,14 @@ def test_a_film_of_another_frame_rate_is_refused_before_anything_is_bought(work,
     assert luma.creates == []
 
 
+def test_clips_that_could_not_be_joined_are_refused_before_anything_is_bought(work, luma):
+    first = work.text_to_video(FOX)
+    tall = Settings(prompt="it goes on", resolution="540p", aspect_ratio="9:16")
+    with pytest.raises(errors.InvalidInput, match="9:16 clips cannot be joined"):
+        work.extend_video(tall, generations=first.generations, length=10)
+    assert len(luma.creates) == 1
+
+
 def test_pictures_without_hosting_are_refused_before_anything_is_sent(work, luma):
     with pytest.raises(errors.HostingRequired, match="LUMA_RAY_S3_BUCKET"):
         work.image_to_video(FOX, still())

@@ -119,7 +119,7 @@ class Journal:
     used; a generation that cannot be recorded is not bought.
     """
 
-    def __init__(self, url: str, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, url: str | sa.URL, *, now: Callable[[], float] = time.time) -> None:
         self.url = url
         self._now = now
         self._engine: sa.Engine | None = None
@@ -128,7 +128,9 @@ class Journal:
     @classmethod
     def at(cls, folder: Path) -> Journal:
         """The journal in *folder*, or the database that the environment names."""
-        return cls(os.environ.get(DATABASE_URL) or f"sqlite:///{folder / 'journal.db'}")
+        # Not as text: in a folder called "100%" or "a?b" a URL would mean another file.
+        local = sa.URL.create("sqlite", database=str(folder / "journal.db"))
+        return cls(os.environ.get(DATABASE_URL) or local)
 
     def claim(
         self,
@@ -366,14 +368,14 @@ class Journal:
             return self._engine
 
 
-def _open(url: str) -> sa.Engine:
-    if not url.startswith("sqlite"):
+def _open(named: str | sa.URL) -> sa.Engine:
+    url = sa.make_url(named)
+    if url.get_backend_name() != "sqlite":
         engine = sa.create_engine(url, pool_pre_ping=True)
         _METADATA.create_all(engine)
         return engine
-    path = sa.make_url(url).database
-    if path:
-        Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # A connection per transaction: threads never share one, and none is left open when ComfyUI ends.
     engine = sa.create_engine(url, poolclass=NullPool)
 
@@ -412,7 +414,7 @@ def _text(usd: Decimal | None) -> str | None:
     return None if usd is None else str(usd)
 
 
-def _place(url: str) -> str:
+def _place(url: str | sa.URL) -> str:
     """The database for people: no password."""
     return sa.make_url(url).render_as_string(hide_password=True)
 

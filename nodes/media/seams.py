@@ -196,25 +196,34 @@ def _overlap(tail: list[Small], head: list[Small]) -> int:
             return best
     step, ahead = _step(tail, head, 1), _steps_ahead(tail, head)
     if ahead is not None and apart[0] <= 4 * step:
-        return int(ahead < 0.45)
+        return int(ahead < 1 / 3)
     return int(apart[0] <= _SAME and step <= apart[0] / 2)
 
 
 def _steps_ahead(tail: list[Small], head: list[Small]) -> float | None:
     """How far the first frame of *head* is ahead of the last of *tail*, in steps: 0 repeats it, 1 follows it.
 
-    Measured along the motion before and after the seam, where it shows through noise that is larger than a
-    step. The two frames themselves take no part in that motion: their noise would look like going backwards.
-    None where the two motions have little in common, because things move too far or hardly at all.
+    Measured along the motion before the seam and along the one after it, where it shows through noise that is
+    larger than a step; the larger counts. The two frames themselves take no part in those motions: their noise
+    would look like going backwards. A motion counts if it goes on alike for a few frames: things that move too
+    far, or hardly at all, tell nothing. None if neither counts.
     """
-    if min(len(tail), len(head)) < 4:
+    if min(len(tail), len(head)) < 6:
         return None
-    before, after = tail[-2] - tail[-4], head[3] - head[1]
-    strength = float(np.linalg.norm(before)) * float(np.linalg.norm(after))
-    if float((before * after).sum()) <= 0.5 * strength:
-        return None
-    motion = (before + after) / 4
-    return float(((head[0] - tail[-1]) * motion).sum()) / float((motion * motion).sum())
+    gap = head[0] - tail[-1]
+    measured = [
+        2 * _product(gap, motion) / _product(motion, motion)
+        for motion, further in (
+            (tail[-2] - tail[-4], tail[-4] - tail[-6]),
+            (head[3] - head[1], head[5] - head[3]),
+        )
+        if _product(motion, further) > 0.5 * (_product(motion, motion) * _product(further, further)) ** 0.5
+    ]
+    return max(measured, default=None)
+
+
+def _product(one: Small, other: Small) -> float:
+    return float((one * other).sum())
 
 
 def _step(tail: list[Small], head: list[Small], count: int) -> float:
