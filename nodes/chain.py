@@ -108,8 +108,8 @@ def _plan(settings: Settings, whole: Path, *, length: int, part: Part) -> tuple[
         shape = facts.width / facts.height
         if abs(proportion(settings.aspect_ratio) / shape - 1) > SAME_SHAPE:
             raise InvalidInput(
-                f"The film is {facts.width}x{facts.height}, and {settings.aspect_ratio} clips cannot be joined to it: "
-                "choose aspect ratio 'auto', or 'new part'. Nothing was billed."
+                f"The film is {facts.width}x{facts.height}, and {settings.aspect_ratio} clips cannot be joined to "
+                "it: choose aspect ratio 'auto', or 'new part'. Nothing was billed."
             )
     count = ceil((missing - 0.25) / settings.duration)
     reached = have + count * settings.duration

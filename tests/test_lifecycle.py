@@ -312,7 +312,6 @@ def test_collect_of_an_id_that_nobody_knows_says_who_was_asked(desk):
 
 def test_pictures_are_uploaded_before_the_row_is_written_and_once_each(desk):
     from fakes import picture
-
     from luma_ray.nodes.generation.request import Operation
 
     uploads = []
