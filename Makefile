@@ -30,8 +30,8 @@ tests: $(VENV)/test.stamp
 # torch first and by its own version: with one present, any is accepted; left to itself, pip would take the
 # newest with gigabytes of CUDA.
 $(PY):
-	$(PYTHON) -c "import sys; sys.exit('Python 3.10 or newer is needed, this is ' + sys.version.split()[0] if sys.version_info < (3, 10) else 0)"
-	$(PYTHON) -m venv $$($(PYTHON) -c "import torch" 2>/dev/null && echo --system-site-packages) $(VENV)
+	@$(PYTHON) -c "import sys; sys.exit('Python 3.10 or newer is needed, this is ' + sys.version.split()[0] if sys.version_info < (3, 10) else 0)"
+	@$(PYTHON) -m venv $$($(PYTHON) -c "import torch" 2>/dev/null && echo --system-site-packages) $(VENV)
 	$(RUN) -c "import torch" 2>/dev/null || $(RUN) -m pip install --quiet torch==2.13.0
 
 $(VENV)/demo.stamp: $(PY) pyproject.toml

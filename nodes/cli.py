@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import io
 import json
 import platform
 import shutil
@@ -17,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from . import tables, terminal
 from .film import Film, Settings
-from .generation.budget import dollars
 from .generation.credentials import redact
 from .generation.errors import (
     DownloadFailed,
@@ -53,6 +53,9 @@ _COLLECTABLE = (StillRunning, DownloadFailed, SubmissionUncertain, UnexpectedRep
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an old Windows console has no middle dot
     try:
         result, words = options.run(options)
     except GenerationError as error:
@@ -270,7 +273,7 @@ def _ledger(options: argparse.Namespace) -> tuple[Any, str]:
         )
         for e in entries
     ]
-    words = tables.text(header, rows) + f"\n{len(rows)} generations, {dollars(spent)} spent or being spent"
+    words = tables.text(header, rows) + f"\n{len(rows)} {'generation' if len(rows) == 1 else 'generations'}, ${spent:.2f} in all"
     return {"generations": [_row(e) for e in entries], "usd": str(spent)}, words
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +33,13 @@ def schema(**fields: Any) -> Any:
 
 def widget(kind: Any, id: str, **options: Any) -> Any:
     """An input of *kind* (`io.Int` and so on); options that this ComfyUI does not know yet are left out."""
-    known = inspect.signature(kind.Input.__init__).parameters
+    known = _options(kind)
     return kind.Input(id, **{name: value for name, value in options.items() if name in known})
+
+
+@functools.cache
+def _options(kind: Any) -> frozenset[str]:
+    return frozenset(inspect.signature(kind.Input.__init__).parameters)
 
 
 def _sold(operation: Operation, attribute: str, order: tuple[Any, ...]) -> list[Any]:

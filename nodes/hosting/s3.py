@@ -65,13 +65,17 @@ def _client(credentials: Credentials) -> Any:
     import boto3
     from botocore.config import Config
 
+    endpoint = credentials.setting("LUMA_RAY_S3_ENDPOINT") or None
     with _making_clients:
         return boto3.session.Session().client(
             "s3",
-            endpoint_url=credentials.setting("LUMA_RAY_S3_ENDPOINT") or None,
+            endpoint_url=endpoint,
             region_name=credentials.setting("LUMA_RAY_S3_REGION") or None,
             config=Config(
                 signature_version="s3v4",
+                # Left to itself, boto3 signs links to Amazon's global host, which sends readers of a young bucket
+                # on to its region, where the signature is wrong.
+                s3={"addressing_style": "path" if endpoint else "virtual"},
                 connect_timeout=10,
                 read_timeout=60,
                 retries={"total_max_attempts": 3, "mode": "standard"},

@@ -152,25 +152,22 @@ def _extended(inner: Rgb, across: int, down: int, *, wraps: bool) -> Rgb:
         return inner
     mirrored = np.pad(inner, ((over, over), (side, side), (0, 0)), mode="symmetric")
     # The further out, the less there is to know: blurred more and more, which also hides the mirroring.
-    small = Image.fromarray(mirrored).resize((max(1, across // 8), max(1, down // 8)), Image.Resampling.BOX)
+    size = (max(1, across // 8), max(1, down // 8))
+    small = Image.fromarray(mirrored).resize(size, Image.Resampling.BOX)
+    away = np.hypot(_past(across, side, size[0])[None, :], _past(down, over, size[1])[:, None])
     canvas = Image.fromarray(mirrored)
     for radius, reach in ((1 / 400, 0.03), (1 / 120, 0.1), (1 / 50, _ROUND if wraps else 0.25)):
         soft = small.filter(ImageFilter.GaussianBlur(radius * down))
         if reach == _ROUND:
             soft = Image.blend(soft, soft.transpose(Image.Transpose.FLIP_LEFT_RIGHT), 0.5)
-        canvas = Image.composite(
-            soft.resize((across, down), Image.Resampling.BICUBIC),
-            canvas,
-            _outside(across, down, side, over, reach),
-        )
+        ramp = np.clip(away / reach, 0, 1)
+        mask = Image.fromarray(np.rint(255 * ramp * ramp * (3 - 2 * ramp)).astype(np.uint8))
+        soft, mask = (layer.resize((across, down), Image.Resampling.BILINEAR) for layer in (soft, mask))
+        canvas.paste(soft, mask=mask)
     return np.asarray(canvas)
 
 
-def _outside(across: int, down: int, side: int, over: int, reach: float) -> Image.Image:
-    """0 on the picture, 255 from *reach* (of a canvas side) past its edge on."""
-    x, y = np.arange(across), np.arange(down)
-    away_x = np.maximum(np.maximum(side - x, x - (across - 1 - side)), 0) / across
-    away_y = np.maximum(np.maximum(over - y, y - (down - 1 - over)), 0) / down
-    away = np.hypot(away_x[None, :], away_y[:, None]) / reach
-    ramp = np.clip(away, 0, 1)
-    return Image.fromarray(np.rint(255 * ramp * ramp * (3 - 2 * ramp)).astype(np.uint8))
+def _past(side: int, edge: int, samples: int) -> npt.NDArray[np.float64]:
+    """How far past the picture's edges each of *samples* places along a canvas side lies; 0 on the picture."""
+    place = (np.arange(samples) + 0.5) * side / samples
+    return np.maximum(np.maximum(edge - place, place - (side - edge)), 0) / side
