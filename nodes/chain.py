@@ -18,6 +18,7 @@ from .generation.waiting import Report
 from .media import clips, frames, images
 
 if TYPE_CHECKING:
+    from .generation.journal import Entry
     from .studio import Studio
 
 SAME_SHAPE: Final = 0.02
@@ -155,7 +156,9 @@ def _native(studio: Studio, settings: Settings, edge: Clip, direction: Direction
         return None
     if settings.provider == AUTO and not studio.lifecycle.configured(provider):
         return None  # a shared film: made with somebody else's account
-    reference = GenerationReference(entry.id, entry.provider, entry.job.id, edge.path)
+    reference = GenerationReference(
+        entry.id, entry.provider, entry.job.id, edge.path, from_text=_from_text(studio, entry)
+    )
     if settings.aspect_ratio == MATCH_FIRST_FRAME:
         nearest = images.nearest_aspect_ratio(entry.width or 16, entry.height or 9, ASPECT_RATIOS)
         settings = replace(settings, aspect_ratio=nearest)
@@ -168,3 +171,13 @@ def _native(studio: Studio, settings: Settings, edge: Clip, direction: Direction
     )
     _, reasons = refusals(provider, request)
     return None if reasons else request
+
+
+def _from_text(studio: Studio, entry: Entry | None) -> bool:
+    """Whether the chain that *entry* ends began with a prompt alone."""
+    while entry is not None and entry.operation == Operation.EXTEND_VIDEO.value:
+        edges = [edge for edge in (entry.request["first_frame"], entry.request["last_frame"]) if edge]
+        if len(edges) != 1:
+            return False
+        entry = next(iter(studio.lifecycle.journal.by_job(edges[0]["job"])), None)
+    return entry is not None and entry.operation == Operation.TEXT_TO_VIDEO.value

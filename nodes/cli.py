@@ -273,7 +273,10 @@ def _ledger(options: argparse.Namespace) -> tuple[Any, str]:
         )
         for e in entries
     ]
-    words = tables.text(header, rows) + f"\n{len(rows)} {'generation' if len(rows) == 1 else 'generations'}, ${spent:.2f} in all"
+    words = (
+        tables.text(header, rows)
+        + f"\n{len(rows)} {'generation' if len(rows) == 1 else 'generations'}, ${spent:.2f} in all"
+    )
     return {"generations": [_row(e) for e in entries], "usd": str(spent)}, words
 
 

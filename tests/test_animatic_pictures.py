@@ -11,18 +11,16 @@ from tempfile import TemporaryDirectory
 import av
 import numpy as np
 import pytest
-from luma_ray.nodes.generation.ray import CONCEPTS
+from luma_ray.nodes.generation.ray import CONCEPTS, FRAMES_PER_SECOND, frame_count
 from luma_ray.nodes.media import clips
 from luma_ray.nodes.media.animatic import (
     CAMERA_MOVES,
-    FRAMES_PER_SECOND,
     RenderStopped,
     Shot,
-    frame_count,
     render,
 )
-from luma_ray.nodes.media.animatic_mark import PreviewMark
-from luma_ray.nodes.media.animatic_text import drawable, set_into
+from luma_ray.nodes.media.animatic.mark import PreviewMark
+from luma_ray.nodes.media.animatic.text import drawable, set_into
 from PIL import Image, ImageOps
 
 WIDTH, HEIGHT = 320, 180
@@ -279,6 +277,22 @@ def test_an_extension_begins_where_the_clip_ended_and_moves_on_at_once():
 def test_a_shot_that_follows_nothing_sets_off_gently():
     frames = filmed(shot(first_frame=photograph(1), concepts=("push_in",)))
     assert away(frames[0], frames[6]) < 0.6 * away(frames[-7], frames[-1])
+
+
+def test_after_a_title_card_the_next_card_takes_over_without_a_jump():
+    before = filmed(shot(prompt="a lighthouse at dawn"))[-1]
+    frames = filmed(shot(prompt="night falls", first_frame=before, follows=True, turns_card=True))
+    plain = filmed(shot(prompt="night falls"))
+    assert away(frames[0], before) < COMPRESSION
+    assert max(away(one, other) for one, other in itertools.pairwise(frames)) < away(before, plain[0]) / 4
+    assert away(frames[-1], plain[-1]) < COMPRESSION
+
+
+def test_a_card_that_leads_up_to_another_ends_on_it():
+    after = filmed(shot(prompt="a lighthouse at dawn"))[0]
+    frames = filmed(shot(prompt="the night before", last_frame=after, turns_card=True))
+    assert away(frames[-1], after) < COMPRESSION
+    assert away(frames[0], filmed(shot(prompt="the night before"))[0]) < COMPRESSION
 
 
 # The camera

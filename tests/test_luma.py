@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -17,7 +19,6 @@ import pytest
 from emulators.luma import FAILURES, LumaEmulator
 from emulators.server import Fault, FileHost
 from fakes import FakeClock, Reports, picture, text
-from lumaai.types import GenerationCreateParams
 from luma_ray.nodes.generation import errors
 from luma_ray.nodes.generation.budget import quote
 from luma_ray.nodes.generation.client import Client, decoding
@@ -33,6 +34,7 @@ from luma_ray.nodes.hosting import HOSTS
 from luma_ray.nodes.media import clips, images
 from luma_ray.nodes.providers import PROVIDERS
 from luma_ray.nodes.providers.luma import Luma
+from lumaai.types import GenerationCreateParams
 from moto.server import ThreadedMotoServer
 
 LUMA = Luma()
@@ -303,10 +305,12 @@ def test_every_failure_is_told_in_our_words_with_what_becomes_of_the_money(luma,
         (None, "Luma's job failed: no reason given."),
         ("", "Luma's job failed: no reason given."),
         ({"code": 5}, "Luma's job failed: no reason given."),
-        ("cannot read https://b.test/a.png?X-Amz-Signature=abc", "Luma's job failed: cannot read "
-         "https://b.test/a.png?<cut>."),
+        (
+            "cannot read https://b.test/a.png?X-Amz-Signature=abc",
+            "Luma's job failed: cannot read https://b.test/a.png?<cut>.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_failure_that_is_not_documented_is_a_failure_all_the_same(luma, reason, told):
     job = submitted(luma, ask())
     luma.fail_next("GET", "/generations/{id}", Fault.fields(state="failed", failure_reason=reason))
@@ -420,8 +424,8 @@ class Pages:
 
 
 def listed(
-    request: GenerationRequest, id: str = JOBS[0], created: float | str | None = NOW, **others: Any
-) -> Any:
+    request: GenerationRequest, id: str = JOBS[0], created: float | str | None = NOW, **echo: Any
+) -> dict[str, Any]:
     """A generation as Luma lists it."""
     if isinstance(created, float):
         created = datetime.fromtimestamp(created, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -431,8 +435,7 @@ def listed(
         "state": "dreaming",
         "created_at": created,
         "model": request.model,
-        "request": LUMA.encode(request, URLS),
-        **others,
+        "request": LUMA.encode(request, URLS) | echo,
     }
     return {name: value for name, value in item.items() if value is not None}
 
@@ -478,7 +481,8 @@ OTHERS = {
 @pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
 def test_another_request_is_not_taken_for_ours(other):
     assert found(ask(), [listed(other)]) is None
-    assert found(other, [listed(ask())]) is None
+    # An echo without concepts says nothing about them; Luma may not repeat them.
+    assert found(other, [listed(ask(), concepts=[])]) is None
 
 
 @pytest.mark.parametrize(
@@ -498,9 +502,9 @@ def test_other_keyframes_are_not_taken_for_ours(ours, theirs):
 
 
 def test_pictures_are_told_apart_where_the_link_names_their_content():
-    def at_our_host(sha: str) -> Any:
-        body = LUMA.encode(image_to_video(), {"ab" * 32: f"https://b.test/luma-ray/{sha}.png?X-Amz-Date=1"})
-        return listed(image_to_video(), request=body)
+    def at_our_host(sha: str) -> dict[str, Any]:
+        picture = {"type": "image", "url": f"https://b.test/luma-ray/{sha}.png?X-Amz-Date=1"}
+        return listed(image_to_video(), keyframes={"frame0": picture})
 
     assert found(image_to_video(), [at_our_host("ef" * 32)]) is None
     assert found(image_to_video(), [at_our_host("ab" * 32)]) == JOBS[0]
@@ -533,9 +537,8 @@ def test_of_several_that_match_the_nearest_in_time_is_ours():
     ["2027-01-15T08:00:00Z", "2027-01-15T08:00:00.123Z", "2027-01-15T08:00:00.123456+00:00",
      "2027-01-15T10:00:00+02:00", "2027-01-15T08:00:00"],
 )  # fmt: skip
+@pytest.mark.skipif(sys.platform == "win32", reason="time zones are not set like this there")
 def test_the_spellings_of_a_time_mean_the_same_moment(created, monkeypatch):
-    import time
-
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     try:

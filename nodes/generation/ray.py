@@ -47,3 +47,11 @@ def frame_size(resolution: str, proportion: float) -> tuple[int, int]:
     short = SHORT_SIDE[resolution]
     long = 2 * round(short * max(proportion, 1 / proportion) / 2)
     return (long, short) if proportion >= 1 else (short, long)
+
+
+def frame_count(duration: int) -> int:
+    """Frames of a clip of *duration* seconds: 24 a second and one more (121 for 5 s).
+
+    Inferred: keyframe indexes of Luma's current API run from 0 to 120 for 5 s; no page states a count.
+    """
+    return FRAMES_PER_SECOND * duration + 1

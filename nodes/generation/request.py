@@ -62,6 +62,8 @@ class GenerationReference:
     """The provider's own id of the finished job."""
     clip: Path | None = field(default=None, compare=False)
     """Its file here, for a provider that works on this machine."""
+    from_text: bool = field(default=False, compare=False)
+    """It began with a prompt alone: no picture of the artist's is in it. For the same providers."""
 
     @property
     def kind(self) -> str:

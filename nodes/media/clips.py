@@ -355,7 +355,14 @@ def _encode(
         stream = container.add_stream(
             "libx264",
             rate=rate,
-            options={"crf": str(crf), "preset": "veryfast", "g": str(max(1, round(rate)))},
+            # Without mbtree: it starves the last frame, which stands alone behind the last keyframe and is
+            # what an extension begins on; and with it the same frames do not always give the same bytes.
+            options={
+                "crf": str(crf),
+                "preset": "veryfast",
+                "g": str(max(1, round(rate))),
+                "x264-params": "mbtree=0",
+            },
         )
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         context = stream.codec_context

@@ -110,6 +110,7 @@ class Animatic(Provider):
             first_frame=first,
             last_frame=last,
             follows=isinstance(request.first_frame, GenerationReference),
+            turns_card=any(reference.from_text for reference in request.references),
         )
         try:
             render(shot, path, progress=progress, stopped=lambda: clock.stopped)

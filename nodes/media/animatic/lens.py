@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .animatic_stage import Bend, Plane
+from .stage import Bend, Plane
 
 
 def bulge(strength: float) -> Bend:

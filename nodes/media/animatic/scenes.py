@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
-from .animatic_camera import CameraPath, Pose
-from .animatic_foreground import Doors, Shoulder
-from .animatic_stage import Rgb, Stage, fitted
+from .camera import CameraPath, Pose
+from .foreground import Doors, Shoulder
+from .stage import Rgb, Stage, fitted
 
 Scene = Callable[[int], Rgb]
 """Frame number → a new uint8 [height, width, 3]. Safe to call from several threads."""

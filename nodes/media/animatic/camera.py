@@ -14,8 +14,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from .animatic_lens import bulge, planet
-from .animatic_stage import MARGIN, Bend, Homography, Stage
+from .lens import bulge, planet
+from .stage import MARGIN, Bend, Homography, Stage
 
 _FOCAL = 1.6  # in camera units: about 45 degrees from left to right at 16:9
 _LEAN = 0.16  # how much nearer the plane is one camera unit further down

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from .animatic_stage import Rgb
+from .stage import Rgb
 
 
 class Doors:

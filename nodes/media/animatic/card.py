@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from .animatic_backdrop import landscape
-from .animatic_camera import CameraPath, Pose
-from .animatic_scenes import Pace, exposed, foreground
-from .animatic_stage import Rgb
-from .animatic_text import drawable, set_into, shortened
+from .backdrop import landscape
+from .camera import CameraPath, Pose
+from .scenes import Pace, exposed, foreground
+from .stage import Rgb, fitted
+from .text import drawable, set_into, shortened
 
 _WHITE = (250, 247, 240)
+_TURN = 22  # frames in which one card turns into another
 _COMET = 0.16  # length of a loop's light on the time bar
 
 
@@ -62,6 +63,29 @@ class Card:
 
     def _pose(self, frame: float) -> Pose:
         return self._path.pose(self._pace.way(frame), self._pace.second(frame), self._pace.shake(frame))
+
+
+class CardTurn:
+    """From the last frame of one card to the next card, or from a card to the first frame of the one after."""
+
+    def __init__(
+        self, card: Card, size: tuple[int, int], count: int, *, first: Rgb | None, last: Rgb | None
+    ) -> None:
+        self._card, self._count = card, count
+        self._first = fitted(first, *size) if first is not None else None
+        self._last = fitted(last, *size) if last is not None else None
+
+    def __call__(self, frame: int) -> Rgb:
+        """The card at *frame*, and near the given picture that picture."""
+        from_edge = frame if self._first is not None else self._count - 1 - frame
+        edge = self._first if self._first is not None else self._last
+        part = min(from_edge / _TURN, 1.0)
+        if edge is None or part >= 1:
+            return self._card(frame)
+        if part == 0:
+            return np.array(edge)
+        part = part * part * (3 - 2 * part)
+        return np.array(Image.blend(Image.fromarray(edge), Image.fromarray(self._card(frame)), part))
 
 
 class _Layout:

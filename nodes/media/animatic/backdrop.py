@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .animatic_stage import Plane, Stage, canvas_side, unit
+from .stage import Plane, Stage, canvas_side, unit
 
 _Colour = tuple[int, int, int]
 

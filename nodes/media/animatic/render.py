@@ -1,4 +1,4 @@
-"""The animatic: an honest pre-visualisation of a shot, rendered on this machine. It is not Ray, and says so."""
+"""A shot, rendered: its scene painted frame by frame, marked PREVIEW, encoded as it comes."""
 
 from __future__ import annotations
 
@@ -13,27 +13,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from . import clips
-from .animatic_camera import CAMERA_MOVES
-from .animatic_card import Card
-from .animatic_mark import PreviewMark
-from .animatic_scenes import Arrival, Morph, Pace, Scene, Travel
+from ...generation.ray import FRAMES_PER_SECOND, frame_count
+from .. import clips
+from .card import Card, CardTurn
+from .mark import PreviewMark
+from .scenes import Arrival, Morph, Pace, Scene, Travel
 
-__all__ = ["CAMERA_MOVES", "FRAMES_PER_SECOND", "RenderStopped", "Shot", "frame_count", "render"]
-
-FRAMES_PER_SECOND = 24
-
-_CRF = 18
+_CRF = 20
 _PAINTERS = max(1, min(2, os.cpu_count() or 1))  # more than two outrun the encoder
 _AHEAD = 2  # frames painted while another is encoded, for each painter
-
-
-def frame_count(duration: int) -> int:
-    """Frames of a clip of *duration* seconds: 24 a second and one more (121 for 5 s).
-
-    Inferred: keyframe indexes of Luma's current API run from 0 to 120 for 5 s; no page states a count.
-    """
-    return FRAMES_PER_SECOND * duration + 1
 
 
 class RenderStopped(Exception):
@@ -63,6 +51,8 @@ class Shot:
     """Like `first_frame`."""
     follows: bool = False
     """`first_frame` is the last frame of an earlier clip: the camera is moving already."""
+    turns_card: bool = False
+    """The one picture given is of a title card: the clip turns between it and the card of this prompt."""
 
 
 def render(shot: Shot, path: Path, *, progress: Callable[[float], None], stopped: Callable[[], bool]) -> None:
@@ -120,6 +110,9 @@ def _scene(shot: Shot, count: int) -> Scene:
     loop = shot.loop and last is None
     pace = Pace(count, shot.duration, loop=loop, moving=shot.follows)
     size = (shot.width, shot.height)
+    if shot.turns_card and (first is None) != (last is None):
+        card = Card(shot.prompt, shot.model, size, shot.concepts, pace, loop=False)
+        return CardTurn(card, size, count, first=first, last=last)
     if first is not None and last is not None:
         return Morph(first, last, size, shot.concepts, pace)
     if first is not None:
