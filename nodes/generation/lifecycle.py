@@ -117,7 +117,9 @@ class Lifecycle:
             else provider
         )
         key = (request.fingerprint, request.take, seller)
-        return self._sharing.run(key, lambda: self._generate(request, seller, chosen, clock, report), clock)
+        clip = self._sharing.run(key, lambda: self._generate(request, seller, chosen, clock, report), clock)
+        reason = chosen.reason if chosen is not None else ""
+        return replace(clip, notes=(*clip.notes, reason)) if reason else clip
 
     def resume(
         self,
@@ -206,8 +208,7 @@ class Lifecycle:
             return self._continue(entry, request, clock, report)
         report(f"sending to {provider.title} ({price.words})")
         entry = self._submit(provider, client, offer, body, entry, clock)
-        clip = self._finish(provider, client, entry, request, clock, report)
-        return replace(clip, notes=(*clip.notes, chosen.reason)) if chosen.reason else clip
+        return self._finish(provider, client, entry, request, clock, report)
 
     def _connect(self, provider: Provider, clock: Clock) -> Client:
         secrets = self.credentials.find(provider.secrets)
