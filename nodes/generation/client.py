@@ -45,7 +45,7 @@ _UNREADABLE: Final = (ValueError, RecursionError)
 class _Busy(ProviderUnavailable):
     """An error that passes, with the seconds after which the provider wants to be asked again."""
 
-    def __init__(self, message: str, retry_after: float | None) -> None:
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 
@@ -151,7 +151,7 @@ class Client:
         if response.status_code in _TRANSIENT:
             raise _Busy(
                 f"{self.title} answered with error {response.status_code}{self._words(content)}.",
-                self._retry_after(response),
+                retry_after=self._retry_after(response),
             )
         if response.status_code >= 300:
             raise self._refusal(response, content, "")
