@@ -229,7 +229,7 @@ def _resume(options: argparse.Namespace) -> tuple[Any, str]:
         entry = studio.lifecycle.not_created(options.id)
         return _row(entry), f"{entry.id}: recorded as not created. Queueing it again will buy it."
     if options.job:
-        studio.lifecycle.found(options.id, options.job)
+        terminal.run(lambda clock, report: studio.lifecycle.found(options.id, options.job, clock=clock))  # noqa: ARG005
     return _made(options, lambda clock, report: studio.collect(options.id, clock=clock, report=report))
 
 
@@ -355,7 +355,10 @@ def _key(options: argparse.Namespace) -> tuple[Any, str]:
         value = getpass.getpass(f"{options.name} (not shown, empty forgets it): ")
     else:
         value = sys.stdin.readline()
-    studio.credentials.save(options.name, value)
+    try:
+        studio.credentials.save(options.name, value)
+    except OSError as error:
+        raise InvalidInput(f"The key could not be saved in {studio.credentials.path}: {error}") from None
     state = studio.credentials.source(options.name)
     return {"name": options.name, "state": state}, f"{options.name}: {state}"
 

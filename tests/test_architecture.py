@@ -62,6 +62,7 @@ ORDER = (
     "journal",
     "library",
     "waiting",
+    "submitting",
     "sharing",
     "lifecycle",
 )

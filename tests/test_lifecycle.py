@@ -326,3 +326,78 @@ def test_pictures_are_uploaded_before_the_row_is_written_and_once_each(desk):
     desk.generate(text(operation=Operation.IMAGE_TO_VIDEO, first_frame=picture()))
     assert uploads == [("ab" * 32, 0)]
     assert desk.provider.submitted[0]["pictures"] == {"ab" * 32: "there"}
+
+
+def test_a_provider_that_asks_for_time_gets_it(desk):
+    desk.provider.statuses = [errors.RateLimited("slow down.", retry_after=120), Completed(url="")]
+    desk.generate()
+    assert desk.clock.slept == [120]
+
+
+def test_a_library_that_cannot_be_written_loses_nothing(desk):
+    (desk.folder / "clips").write_text("in the way", "utf-8")
+    with pytest.raises(errors.DownloadFailed, match="It is paid and kept"):
+        desk.generate()
+    (desk.folder / "clips").unlink()
+    desk.generate()
+    assert len(desk.provider.submitted) == 1
+
+
+class Forgetful:
+    """A journal whose disk is full from some call on."""
+
+    def __init__(self, journal, *failing):
+        self._journal, self._failing = journal, failing
+
+    def __getattr__(self, name):
+        if name in self._failing:
+            raise errors.JournalUnavailable("The disk is full.")
+        return getattr(self._journal, name)
+
+
+def test_a_job_that_could_not_be_recorded_is_named_so_that_it_can_be_collected(desk):
+    journal = desk.lifecycle.journal
+    desk.lifecycle = desk.opened(journal=Forgetful(journal, "submitted"))
+    with pytest.raises(errors.SubmissionUncertain, match=r"bills it as job job-1.*Keep this id"):
+        desk.generate()
+    desk.lifecycle = desk.opened()
+    assert desk.lifecycle.collect("job-1", clock=desk.clock, report=desk.reports).path.is_file()
+
+
+def test_an_unanswered_create_that_could_not_be_recorded_is_not_called_free(desk):
+    desk.provider.submits = [errors.SubmissionUncertain("It may have been billed.")]
+    desk.lifecycle = desk.opened(journal=Forgetful(desk.lifecycle.journal, "uncertain"))
+    with pytest.raises(errors.SubmissionUncertain, match="may have been billed"):
+        desk.generate()
+
+
+def uncertain_id(desk):
+    desk.provider.submits = [errors.SubmissionUncertain("lost."), Job(id="job")]
+    with pytest.raises(errors.SubmissionUncertain):
+        desk.generate()
+    return only_row(desk).id
+
+
+def test_the_person_can_say_which_job_an_unanswered_create_became(desk):
+    desk.lifecycle.found(uncertain_id(desk), " seen-on-the-page ", clock=desk.clock)
+    assert desk.generate().entry.job.id == "seen-on-the-page"
+    assert len(desk.provider.submitted) == 1
+
+
+def test_a_mistyped_job_changes_nothing(desk):
+    wanted = uncertain_id(desk)
+    desk.provider.statuses = [errors.Rejected("404 not found."), Completed(url="")]
+    with pytest.raises(errors.InvalidInput, match="does not know job typo"):
+        desk.lifecycle.found(wanted, "typo", clock=desk.clock)
+    assert only_row(desk).state == "uncertain"
+
+
+def test_a_job_of_another_generation_is_not_given_away(desk):
+    other = desk.generate(text("another"))
+    desk.provider.statuses = [Completed(url="")]
+    desk.provider.submits = [errors.SubmissionUncertain("lost.")]
+    with pytest.raises(errors.SubmissionUncertain):
+        desk.generate()
+    (wanted,) = desk.lifecycle.journal.entries(("uncertain",))
+    with pytest.raises(errors.InvalidInput, match="belongs to another"):
+        desk.lifecycle.found(wanted.id, other.entry.job.id, clock=desk.clock)

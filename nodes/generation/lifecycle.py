@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from . import budget, hosting, selection
 from .client import Client, decoding
@@ -16,28 +15,23 @@ from .credentials import Credentials, missing
 from .errors import (
     BrokenClip,
     DownloadFailed,
-    GenerationError,
     GenerationFailed,
     Interrupted,
     InvalidInput,
-    JournalUnavailable,
     MissingCredentials,
-    ProviderUnavailable,
     Rejected,
-    SubmissionUncertain,
     UnexpectedReply,
 )
 from .journal import Entry, Journal
 from .library import Library
-from .offer import Job, Offer, Provider
+from .offer import Completed, Job, Provider
 from .request import GenerationRequest
 from .selection import AUTO, Selection
 from .sharing import Sharing
+from .submitting import settle, submit
 from .waiting import Report, stop, wait
 
 DOWNLOAD_ATTEMPTS = 4
-LOOKS = 3
-"""How often a provider's list is searched for an unanswered create before the person is asked."""
 
 
 class ClipFacts(Protocol):
@@ -85,7 +79,6 @@ class Lifecycle:
         self.hosts = tuple(hosts)
         self._inspect = inspect
         self._sharing: Sharing[Clip] = Sharing()
-        self._settling = threading.Lock()
 
     def select(self, request: GenerationRequest, provider: str = AUTO) -> Selection:
         """Who would serve *request* now. Raises UnsupportedRequest, MissingCredentials."""
@@ -147,10 +140,26 @@ class Lifecycle:
         entry = self._adopt(wanted, provider, clock)
         return self.resume(entry.id, clock=clock, report=report)
 
-    def found(self, id: str, job_id: str) -> Entry:
-        """The person says which of the provider's jobs an uncertain create became."""
-        self._undecided(id)
-        return self.journal.submitted(id, Job(id=job_id.strip()))
+    def found(self, id: str, job_id: str, *, clock: Clock) -> Entry:
+        """The person says which of the provider's jobs an uncertain create became, and the provider knows it.
+
+        Raises InvalidInput: no open question, a job of another generation, or one that the provider denies.
+        """
+        entry, job = self._undecided(id), Job(id=job_id.strip())
+        provider = self.provider(entry.provider)
+        if any(row.provider == entry.provider for row in self.journal.by_job(job.id)):
+            raise InvalidInput(
+                f"Job {job.id} belongs to another generation already; if nothing else was created, "
+                f"`luma-ray resume {id} --not-created` says so. Nothing was changed."
+            )
+        try:
+            with decoding(provider.title):
+                provider.status(self._connect(provider, clock), job)
+        except Rejected as error:
+            raise InvalidInput(
+                f"{provider.title} does not know job {job.id}: {error} Nothing was changed."
+            ) from None
+        return self.journal.submitted(id, job)
 
     def not_created(self, id: str) -> Entry:
         """The person says that an uncertain create never arrived: it may be bought again.
@@ -171,13 +180,13 @@ class Lifecycle:
         """Whether this machine has what *provider* needs; local ones need nothing."""
         return not missing(provider.secrets, self.credentials)
 
-    def _undecided(self, id: str) -> None:
+    def _undecided(self, id: str) -> Entry:
         entry = self.journal.get(id)
-        open_question = entry is not None and (
+        if entry is not None and (
             entry.state == "uncertain" or (entry.state == "submitting" and self.journal.abandoned(entry))
-        )
-        if not open_question:
-            raise InvalidInput(f"Generation {id} is not waiting for a decision; nothing was changed.")
+        ):
+            return entry
+        raise InvalidInput(f"Generation {id} is not waiting for a decision; nothing was changed.")
 
     def _bought(self, request: GenerationRequest, provider: str) -> Entry | None:
         """The purchase of this request that already exists. A preview never stands in for a paid clip."""
@@ -207,7 +216,7 @@ class Lifecycle:
         if not is_new:
             return self._continue(entry, request, clock, report)
         report(f"sending to {provider.title} ({price.words})")
-        entry = self._submit(provider, client, offer, body, entry, clock)
+        entry = submit(provider, client, offer, body, self.journal, entry, clock)
         return self._finish(provider, client, entry, request, clock, report)
 
     def _connect(self, provider: Provider, clock: Clock) -> Client:
@@ -248,72 +257,6 @@ class Lifecycle:
                 pictures[still.sha256] = provider.upload(client, still)
         return pictures
 
-    def _submit(
-        self,
-        provider: Provider,
-        client: Client,
-        offer: Offer,
-        body: dict[str, Any],
-        entry: Entry,
-        clock: Clock,
-    ) -> Entry:
-        """The billable call. Between its answer and the row that holds the job, nothing waits or reports."""
-        try:
-            job = self._create(provider, client, offer, body)
-        except (Rejected, ProviderUnavailable) as error:
-            self.journal.failed(entry.id, str(error))
-            raise
-        except SubmissionUncertain as error:
-            entry = self.journal.uncertain(entry.id, str(error))
-            return self._settle(provider, client, entry, clock)
-        except BaseException:
-            self.journal.uncertain(entry.id, "stopped while the request was under way")
-            raise
-        try:
-            return self.journal.submitted(entry.id, job)
-        except GenerationError as error:
-            raise type(error)(
-                f"{error} The job is running and billed at {provider.title} as {job.id}: "
-                f"keep this id, 'Ray Collect Generation' brings the clip back."
-            ) from None
-
-    def _create(self, provider: Provider, client: Client, offer: Offer, body: dict[str, Any]) -> Job:
-        try:
-            with decoding(provider.title):
-                return provider.submit(client, offer, body)
-        except UnexpectedReply as error:
-            raise SubmissionUncertain(
-                f"{error} The request was accepted, so it may have been created and billed."
-            ) from None
-
-    def _settle(self, provider: Provider, client: Client, entry: Entry, clock: Clock) -> Entry:
-        """Find out what became of a create that was not answered. Never sends it again."""
-        checked = ""
-        for look in range(LOOKS if provider.reconciles else 0):
-            if look:
-                clock.sleep(3.0 * look)
-            try:
-                # One at a time: two unanswered twins must not both take the same job.
-                with self._settling, decoding(provider.title):
-                    known = self.journal.jobs(provider.name)
-                    found = provider.reconcile(client, entry.request, entry.created_at, known)
-                    if found is not None:
-                        return self.journal.submitted(entry.id, found)
-                checked = f" {provider.title}'s list of generations does not show it so far."
-            except JournalUnavailable:
-                raise
-            except GenerationError as error:
-                checked = f" {provider.title}'s list of generations could not be read: {error}"
-            if clock.stopped:
-                break
-        raise SubmissionUncertain(
-            f"{entry.note or 'The request was under way when its process ended; it may have been billed.'}"
-            f"{checked} It is not sent again by itself: press Queue later to look again. Or look at "
-            f"{provider.title}'s own page: if the job is there, `luma-ray resume {entry.id} --job ITS_ID` takes it "
-            f"over; if it is not, `luma-ray resume {entry.id} --not-created` allows a new purchase, and so does "
-            f"another take (generation {entry.id})."
-        )
-
     def _continue(
         self, entry: Entry, request: GenerationRequest | None, clock: Clock, report: Report
     ) -> Clip:
@@ -335,7 +278,7 @@ class Lifecycle:
             entry = self.journal.uncertain(entry.id, "")
         if entry.state == "uncertain":
             report(f"looking for an unanswered request at {provider.title}")
-            entry = self._settle(provider, client, entry, clock)
+            entry = settle(provider, client, self.journal, entry, clock)
         return self._finish(provider, client, entry, request, clock, report)
 
     def _wait_for_submitter(self, entry: Entry, clock: Clock, report: Report) -> Entry:
@@ -397,47 +340,68 @@ class Lifecycle:
         """From a job to a clip on disk."""
         if entry.job is None:
             raise UnexpectedReply(f"Generation {entry.id} has no job to ask for; its journal row is damaged.")
-        name = self.library.name(entry)
         trouble = ""
         for attempt in range(DOWNLOAD_ATTEMPTS):
             if attempt:
                 report(f"{trouble} Trying again.")
                 clock.sleep(2.0**attempt)
             done = wait(provider, client, self.journal, entry, entry.job, clock=clock, report=report)
-            with self.library.arriving(name) as arriving:
-                try:
-                    provider.download(
-                        done,
-                        arriving,
-                        request=request,
-                        clock=clock,
-                        progress=lambda part: report(
-                            "rendering the preview" if provider.local else "downloading", part
-                        ),
-                    )
-                    facts = self._inspect(arriving)
-                except (DownloadFailed, BrokenClip) as error:
-                    trouble = str(error)
-                    continue
-                except Interrupted:
-                    if provider.local:
-                        stop(provider, client, self.journal, entry)
-                    raise Interrupted(
-                        f"Stopped while the finished clip of generation {entry.id} was being downloaded. It is paid "
-                        "and kept: queue again to bring it here, free of further charge."
-                    ) from None
-                path = self.library.keep(arriving, name)
-            entry = self.journal.completed(
-                entry.id,
-                clip=name,
-                frames=facts.frames,
-                width=facts.width,
-                height=facts.height,
-                seconds=facts.seconds,
-                billed_usd=done.billed_usd,
+            try:
+                path, entry = self._keep(provider, done, entry, request, clock, report)
+            except (DownloadFailed, BrokenClip) as error:
+                trouble = str(error)
+            except Interrupted:
+                if provider.local:
+                    stop(provider, client, self.journal, entry)
+                raise Interrupted(
+                    f"Stopped while the finished clip of generation {entry.id} was being downloaded. It is paid and "
+                    "kept: queue again to bring it here, free of further charge."
+                ) from None
+            else:
+                return Clip(path=path, entry=entry)
+        if provider.local:
+            raise DownloadFailed(
+                f"The preview could not be made: {trouble} It is free (generation {entry.id})."
             )
-            return Clip(path=path, entry=entry)
         raise DownloadFailed(
             f"The clip is finished at {provider.title}, and its file did not arrive: {trouble} It is paid and "
             f"kept: queue again, or collect generation {entry.id} later."
         )
+
+    def _keep(
+        self,
+        provider: Provider,
+        done: Completed,
+        entry: Entry,
+        request: GenerationRequest | None,
+        clock: Clock,
+        report: Report,
+    ) -> tuple[Path, Entry]:
+        """Bring the clip of a finished job into the library, whole and checked, and record it."""
+        doing = "rendering the preview" if provider.local else "downloading"
+        name = self.library.name(entry)
+        try:
+            with self.library.arriving(name) as arriving:
+                provider.download(
+                    done,
+                    arriving,
+                    request=request,
+                    clock=clock,
+                    progress=lambda part: report(doing, part),
+                )
+                facts = self._inspect(arriving)
+                path = self.library.keep(arriving, name)
+        except OSError as error:
+            raise DownloadFailed(
+                f"The clip could not be kept in {self.library.folder} ({error.strerror or type(error).__name__})."
+            ) from None
+        entry = self.journal.completed(
+            entry.id,
+            clip=name,
+            frames=facts.frames,
+            width=facts.width,
+            height=facts.height,
+            seconds=facts.seconds,
+            billed_usd=done.billed_usd,
+        )
+        return path, entry

@@ -19,6 +19,8 @@ from .errors import (
 from .journal import Entry, Journal
 from .offer import Completed, Failed, Job, Pending, Provider
 
+LONGEST_PAUSE: Final = 300.0
+"""Seconds that are waited at a provider's word before it is asked again."""
 STRANGE_ANSWERS: Final = 5
 """So many unreadable answers in a row end a wait; the job stays collectable."""
 
@@ -50,11 +52,13 @@ def wait(
         if clock.stopped:
             stop(provider, client, journal, entry)
         waited = clock.now() - started
+        asked_to_wait = 0.0
         try:
             with decoding(provider.title):
                 status = provider.status(client, job)
             strange = 0
         except (ProviderUnavailable, RateLimited) as error:
+            asked_to_wait = min(getattr(error, "retry_after", None) or 0.0, LONGEST_PAUSE)
             status = Pending(note=f"{error} The job goes on; still asking")
         except UnexpectedReply as error:
             strange += 1
@@ -81,7 +85,7 @@ def wait(
             )
         fraction = min(waited / provider.typical_seconds, 1) * 0.95
         report(f"{status.note or 'running'} at {provider.title}, {waited:.0f} s", fraction)
-        clock.sleep(pause(waited))
+        clock.sleep(max(pause(waited), asked_to_wait))
 
 
 def stop(provider: Provider, client: Client, journal: Journal, entry: Entry) -> NoReturn:

@@ -73,6 +73,9 @@ def _client(credentials: Credentials) -> Any:
             region_name=credentials.setting("LUMA_RAY_S3_REGION") or None,
             config=Config(
                 signature_version="s3v4",
+                # Stores that are not Amazon's refuse the checksum headers that boto3 adds by itself.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
                 # Left to itself, boto3 signs links to Amazon's global host, which sends readers of a young bucket
                 # on to its region, where the signature is wrong.
                 s3={"addressing_style": "path" if endpoint else "virtual"},

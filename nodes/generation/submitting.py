@@ -1,0 +1,108 @@
+"""The billable call: sent once, recorded at once, and looked up where its answer was lost. Never sent again."""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+from .client import Client, decoding
+from .clock import Clock
+from .errors import (
+    GenerationError,
+    JournalUnavailable,
+    ProviderUnavailable,
+    Rejected,
+    SubmissionUncertain,
+    UnexpectedReply,
+)
+from .journal import Entry, Journal
+from .offer import Job, Offer, Provider
+from .request import Json
+
+LOOKS: Final = 3
+"""How often a provider's list is searched for an unanswered create before the person is asked."""
+
+_settling = threading.Lock()
+
+
+def submit(
+    provider: Provider,
+    client: Client,
+    offer: Offer,
+    body: Json,
+    journal: Journal,
+    entry: Entry,
+    clock: Clock,
+) -> Entry:
+    """Send the create of *entry*. Between its answer and the row that holds the job, nothing waits or reports.
+
+    Raises: Rejected and ProviderUnavailable (nothing billed, recorded as failed), SubmissionUncertain.
+    """
+    try:
+        job = _create(provider, client, offer, body)
+    except (Rejected, ProviderUnavailable) as error:
+        journal.failed(entry.id, str(error))
+        raise
+    except SubmissionUncertain as error:
+        return settle(provider, client, journal, _uncertain(journal, entry, str(error)), clock)
+    except BaseException:
+        _uncertain(journal, entry, "It was stopped while the request was under way; it may have been billed.")
+        raise
+    try:
+        return journal.submitted(entry.id, job)
+    except JournalUnavailable as error:
+        raise SubmissionUncertain(
+            f"{provider.title} accepted the request and bills it as job {job.id}, and the journal could not record "
+            f"that ({error}) Keep this id: 'Ray Collect Generation' brings the clip back with it (generation "
+            f"{entry.id})."
+        ) from None
+
+
+def settle(provider: Provider, client: Client, journal: Journal, entry: Entry, clock: Clock) -> Entry:
+    """Find out what became of a create that was not answered, where the provider lists its jobs.
+
+    Raises SubmissionUncertain: the person decides.
+    """
+    checked = ""
+    for look in range(LOOKS if provider.reconciles else 0):
+        if look:
+            clock.sleep(3.0 * look)
+        try:
+            # One at a time: two unanswered twins must not both take the same job.
+            with _settling, decoding(provider.title):
+                known = journal.jobs(provider.name)
+                found = provider.reconcile(client, entry.request, entry.created_at, known)
+                if found is not None:
+                    return journal.submitted(entry.id, found)
+            checked = f" {provider.title}'s list of generations does not show it so far."
+        except JournalUnavailable:
+            raise
+        except GenerationError as error:
+            checked = f" {provider.title}'s list of generations could not be read: {error}"
+        if clock.stopped:
+            break
+    raise SubmissionUncertain(
+        f"{entry.note or 'The request was under way when its process ended; it may have been billed.'}"
+        f"{checked} It is not sent again by itself: press Queue later to look again. Or look at "
+        f"{provider.title}'s own page: if the job is there, `luma-ray resume {entry.id} --job ITS_ID` takes it "
+        f"over; if it is not, `luma-ray resume {entry.id} --not-created` allows a new purchase, and so does another "
+        f"take (generation {entry.id})."
+    )
+
+
+def _create(provider: Provider, client: Client, offer: Offer, body: Json) -> Job:
+    try:
+        with decoding(provider.title):
+            return provider.submit(client, offer, body)
+    except UnexpectedReply as error:
+        raise SubmissionUncertain(
+            f"{error} The request was accepted, so it may have been created and billed."
+        ) from None
+
+
+def _uncertain(journal: Journal, entry: Entry, note: str) -> Entry:
+    try:
+        return journal.uncertain(entry.id, note)
+    except JournalUnavailable as error:
+        # The row stays `submitting`, which every later process takes for what it is: unanswered.
+        raise SubmissionUncertain(f"{note} The journal could not record that: {error}") from None
