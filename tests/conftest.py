@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import types
 from pathlib import Path
 
 import pytest
 
+_NETWORK = (
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+    *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"),
+)
 ROOT = Path(__file__).resolve().parent.parent
 
 # ComfyUI imports the pack under a name made from its path. Tests import it as `luma_ray`, without
@@ -30,11 +35,58 @@ def luma(monkeypatch):
         yield emulator
 
 
+@pytest.fixture(scope="session")
+def s3_address():
+    """An S3 of this process on loopback."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_address, monkeypatch):
+    """A bucket for the pictures that a provider takes by URL only, and the pack set up to use it."""
+    import boto3
+
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "aws-id-0123456789",
+        "AWS_SECRET_ACCESS_KEY": "aws-secret-0123456789",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "LUMA_RAY_S3_ENDPOINT": s3_address,
+        "LUMA_RAY_S3_BUCKET": "pictures",
+    }.items():
+        monkeypatch.setenv(name, value)
+    made = boto3.session.Session().resource("s3", endpoint_url=s3_address).create_bucket(Bucket="pictures")
+    yield made
+    made.objects.delete()
+    made.delete()
+
+
 @pytest.fixture(autouse=True)
-def _no_keys_of_the_person_who_runs_the_tests(monkeypatch, tmp_path):
-    """A test buys nothing: no key, no journal and no home folder of this machine reach it."""
+def _nothing_of_this_machine_reaches_a_test(monkeypatch, tmp_path):
+    """No key, journal, proxy, certificate or home folder of whoever runs the tests; so a test buys nothing."""
     for name in list(os.environ):
-        if name.startswith(("LUMA", "AWS_")):
+        if name.startswith(("LUMA", "AWS_")) or name.upper() in _NETWORK:
             monkeypatch.delenv(name)
     monkeypatch.setenv("LUMA_RAY_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+
+
+@pytest.fixture(autouse=True)
+def _no_test_leaves_loopback(monkeypatch):
+    connect = socket.socket.connect
+
+    def guarded(self, address):
+        if self.family != getattr(socket, "AF_UNIX", None):
+            host = str(address[0])
+            assert host in ("localhost", "::1") or host.startswith("127."), f"a test connects to {host}"
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import itertools
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
 
-import boto3
 import lumaai
 import numpy as np
 import pydantic
@@ -35,22 +33,12 @@ from luma_ray.nodes.media import clips, images
 from luma_ray.nodes.providers import PROVIDERS
 from luma_ray.nodes.providers.luma import Luma
 from lumaai.types import GenerationCreateParams
-from moto.server import ThreadedMotoServer
 
 LUMA = Luma()
 A, B = picture("ab" * 32), picture("cd" * 32)
 URLS = {"ab" * 32: "https://pictures.test/a.png", "cd" * 32: "https://pictures.test/b.png"}
 JOBS = ("123e4567-e89b-12d3-a456-426614174000", "123e4567-e89b-12d3-a456-426614174001")
 ONE, OTHER = (GenerationReference(id=f"ray-{job[-1]}", provider="luma", job_id=job) for job in JOBS)
-
-
-@pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch, tmp_path):
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
-        monkeypatch.setenv(name, str(tmp_path / "none"))
 
 
 @pytest.fixture
@@ -668,27 +656,6 @@ class Life(Lifecycle):
 @pytest.fixture
 def life(tmp_path) -> Life:
     return Life(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def amazon() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield "http://{}:{}".format(*server.get_host_and_port())
-    server.stop()
-
-
-@pytest.fixture
-def bucket(amazon, monkeypatch) -> Any:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "aws-id-0123456789")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "aws-secret-0123456789")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("LUMA_RAY_S3_ENDPOINT", amazon)
-    monkeypatch.setenv("LUMA_RAY_S3_BUCKET", "pictures")
-    made = boto3.session.Session().resource("s3", endpoint_url=amazon).create_bucket(Bucket="pictures")
-    yield made
-    made.objects.delete()
-    made.delete()
 
 
 def photograph(red: int) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,28 +16,9 @@ from luma_ray.nodes.generation.hosting import choose
 from luma_ray.nodes.generation.request import StillImage
 from luma_ray.nodes.hosting import HOSTS
 from luma_ray.nodes.hosting.s3 import S3, URL_LIFE
-from moto.server import ThreadedMotoServer
 
 SECRET = "aws-secret-0123456789abcdef"
 PNG = b"\x89PNG the pixels"
-
-
-@pytest.fixture(scope="module")
-def amazon() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch, tmp_path):
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
-        monkeypatch.setenv(name, str(tmp_path / "none"))
 
 
 @pytest.fixture
@@ -49,12 +29,12 @@ def account(monkeypatch):
 
 
 @pytest.fixture
-def bucket(amazon, account, monkeypatch, request):
+def bucket(s3_address, account, monkeypatch, request):
     """An empty bucket that keeps every version, with the pack set up to use it."""
-    store = boto3.session.Session().resource("s3", endpoint_url=amazon)
+    store = boto3.session.Session().resource("s3", endpoint_url=s3_address)
     made = store.create_bucket(Bucket=f"bucket-{abs(hash(request.node.name))}")
     made.Versioning().enable()
-    monkeypatch.setenv("LUMA_RAY_S3_ENDPOINT", amazon)
+    monkeypatch.setenv("LUMA_RAY_S3_ENDPOINT", s3_address)
     monkeypatch.setenv("LUMA_RAY_S3_BUCKET", made.name)
     return made
 
@@ -194,13 +174,13 @@ def closed_port() -> str:
         return f"http://127.0.0.1:{probe.getsockname()[1]}"
 
 
-def test_no_aws_credentials_are_a_sentence(amazon, credentials, monkeypatch):
+def test_no_aws_credentials_are_a_sentence(s3_address, credentials, monkeypatch):
     monkeypatch.setenv("LUMA_RAY_S3_BUCKET", "pictures")
-    monkeypatch.setenv("LUMA_RAY_S3_ENDPOINT", amazon)
+    monkeypatch.setenv("LUMA_RAY_S3_ENDPOINT", s3_address)
     assert "NoCredentialsError" in failure(credentials)
 
 
-def test_a_profile_that_is_not_there_is_a_sentence(amazon, credentials, monkeypatch):
+def test_a_profile_that_is_not_there_is_a_sentence(s3_address, credentials, monkeypatch):
     monkeypatch.setenv("LUMA_RAY_S3_BUCKET", "pictures")
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     assert "ProfileNotFound" in failure(credentials)

@@ -9,7 +9,6 @@ from pathlib import Path
 import comfy_host
 import pytest
 from luma_ray.nodes.media import clips
-from moto.server import ThreadedMotoServer
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((ROOT / "example_workflows").glob("*.json"))
@@ -28,27 +27,6 @@ def host(tmp_path):
     with comfy_host.install(tmp_path / "comfyui") as host:
         comfy_host.load_pack(ROOT)
         yield host
-
-
-@pytest.fixture
-def bucket(monkeypatch):
-    """A bucket on loopback, for the pictures that Luma takes by URL only."""
-    import boto3
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    address = "http://{}:{}".format(*server.get_host_and_port())
-    for name, value in {
-        "LUMA_RAY_S3_BUCKET": "pictures",
-        "LUMA_RAY_S3_ENDPOINT": address,
-        "LUMA_RAY_S3_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing-secret",
-    }.items():
-        monkeypatch.setenv(name, value)
-    boto3.client("s3", endpoint_url=address, region_name="us-east-1").create_bucket(Bucket="pictures")
-    yield address
-    server.stop()
 
 
 def smaller(prompt):
