@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -9,7 +10,13 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from .film import MATCH_FIRST_FRAME, Film, Settings, framed, request_for, summary
 from .generation.clock import Clock
-from .generation.errors import InvalidInput
+from .generation.errors import (
+    GenerationError,
+    HostingRequired,
+    InvalidInput,
+    MissingCredentials,
+    UnsupportedRequest,
+)
 from .generation.lifecycle import Clip
 from .generation.ray import ASPECT_RATIOS, FRAMES_PER_SECOND, LONGEST_FILM, proportion
 from .generation.request import GenerationReference, GenerationRequest, Operation
@@ -23,6 +30,12 @@ if TYPE_CHECKING:
 
 SAME_SHAPE: Final = 0.02
 """Films whose width to height differs by more are not joined."""
+
+SAME_RATE: Final = 0.0001
+"""Frame rates that differ by more are not joined: 23.976 is not 24."""
+
+REFUSALS: Final = (InvalidInput, UnsupportedRequest, MissingCredentials, HostingRequired)
+"""Errors that say that nothing was sent."""
 
 Direction = Literal["forward", "backward"]
 Part = Literal["whole film", "new part"]
@@ -69,14 +82,22 @@ def extend(
         def reported(words: str, fraction: float | None = None, number: int = number) -> None:
             report(f"part {number} of {count}: {words}" if count > 1 else words, fraction)
 
-        edge = studio.lifecycle.generate(request, provider, clock=clock, report=reported)
+        try:
+            edge = studio.lifecycle.generate(request, provider, clock=clock, report=reported)
+        except GenerationError as error:
+            raise _after(made, count, error) from None
         notes += tuple(note for note in edge.notes if note not in notes)
         made.append(edge)
+        if part == "whole film":
+            _check_fits(whole, edge)
         parts = [*parts, edge.path] if direction == "forward" else [edge.path, *parts]
     in_order = made if direction == "forward" else made[::-1]
     if part == "new part":
         parts = [clip.path for clip in in_order]
-    path = parts[0] if len(parts) == 1 else studio.join(parts, clock=clock, report=report)
+    try:
+        path = parts[0] if len(parts) == 1 else studio.join(parts, clock=clock, report=report)
+    except InvalidInput as error:
+        raise _kept(in_order, str(error)) from None
     ids = tuple(clip.entry.id for clip in in_order)
     if part == "whole film":
         ids = (*source.generations, *ids) if direction == "forward" else (*ids, *source.generations)
@@ -100,9 +121,9 @@ def _plan(settings: Settings, whole: Path, *, length: int, part: Part) -> tuple[
         raise InvalidInput(
             f"The film is {have:.1f} s long already; choose a length above that. Nothing was billed."
         )
-    if part == "whole film" and facts.frame_rate != FRAMES_PER_SECOND:
+    if part == "whole film" and abs(facts.frame_rate / FRAMES_PER_SECOND - 1) > SAME_RATE:
         raise InvalidInput(
-            f"The film has {float(facts.frame_rate):.3g} frames a second and Ray makes {FRAMES_PER_SECOND}: "
+            f"The film has {float(facts.frame_rate):.6g} frames a second and Ray makes {FRAMES_PER_SECOND}: "
             f"convert it to {FRAMES_PER_SECOND} first, or choose 'new part' and join it yourself. Nothing was billed."
         )
     if part == "whole film" and settings.aspect_ratio != MATCH_FIRST_FRAME:
@@ -125,6 +146,39 @@ def _plan(settings: Settings, whole: Path, *, length: int, part: Part) -> tuple[
             f"the film will be {reached:.1f} s long, not {length} s: each clip adds {settings.duration} s",
         )
     return count, notes
+
+
+def _check_fits(whole: Path, clip: Clip) -> None:
+    """A clip that came out in another shape or at another rate ends the chain before more of them are bought."""
+    film, new = clips.inspect(whole), clips.inspect(clip.path)
+    same_shape = abs(new.width / new.height / (film.width / film.height) - 1) <= SAME_SHAPE
+    if not same_shape or abs(new.frame_rate / film.frame_rate - 1) > SAME_RATE:
+        raise _kept(
+            [clip],
+            f"The film is {film.width}x{film.height} with {float(film.frame_rate):.6g} frames a second, and the new "
+            f"clip came as {new.width}x{new.height} with {float(new.frame_rate):.6g}.",
+        )
+
+
+def _kept(made: Sequence[Clip], why: str) -> GenerationError:
+    """The error for clips that are there and cannot be joined."""
+    ids = ", ".join(clip.entry.id for clip in made)
+    return GenerationError(
+        f"{why} They cannot be joined as they are. What was made is kept ({ids}): 'new part' gives it alone, and "
+        "buys nothing that is here already."
+    )
+
+
+def _after(made: Sequence[Clip], count: int, error: GenerationError) -> GenerationError:
+    """*error* with the truth about the parts before it: what it says about the bill is of one part alone."""
+    if not made:
+        return error
+    earlier = "part 1 is" if len(made) == 1 else f"parts 1 to {len(made)} are"
+    kind = GenerationError if isinstance(error, REFUSALS) else type(error)
+    return kind(
+        f"Part {len(made) + 1} of {count}: {error} That is about this part alone; {earlier} made and kept. Queue "
+        "again, and only the rest is made."
+    )
 
 
 def _step(

@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _failed(options, Interrupted("Stopped. What was submitted is kept and can be collected."))
     print(json.dumps(result, indent=1, default=str) if options.json else words)
-    return 0
+    return int(options.exit_code)
 
 
 def _failed(options: argparse.Namespace, error: GenerationError) -> int:
@@ -71,6 +71,10 @@ def _failed(options: argparse.Namespace, error: GenerationError) -> int:
     if options.json:
         print(json.dumps({"error": type(error).__name__, "message": words}, indent=1))
     print(words, file=sys.stderr)
+    return _exit_code(error)
+
+
+def _exit_code(error: GenerationError) -> int:
     if isinstance(error, Interrupted):
         return 130
     if isinstance(error, _REFUSED):
@@ -90,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, run: Callable[..., Any], words: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=words, description=words)
         sub.add_argument("--json", action="store_true", help="the answer as JSON on standard output")
-        sub.set_defaults(run=run)
+        sub.set_defaults(run=run, exit_code=0)
         return sub
 
     text = command("text-to-video", _text_to_video, "a clip from a prompt")
@@ -115,7 +119,11 @@ def _parser() -> argparse.ArgumentParser:
     extend.add_argument("--output", choices=("whole film", "new part"), default="whole film")
     resume = command("resume", _resume, "continue a generation from whatever state it is in")
     resume.add_argument("id")
-    resume.add_argument(
+    decision = resume.add_mutually_exclusive_group()
+    decision.add_argument(
+        "--job", default="", help="an unanswered request became this job: you saw its id at the provider"
+    )
+    decision.add_argument(
         "--not-created",
         action="store_true",
         help="an unanswered request was not created: you looked at the provider; it may be bought again",
@@ -212,8 +220,14 @@ def _made(options: argparse.Namespace, work: Callable[..., Film]) -> tuple[Any, 
     film = terminal.run(work)
     path = film.path
     if getattr(options, "out", None):
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        path = Path(shutil.copyfile(film.path, options.out))
+        try:
+            options.out.parent.mkdir(parents=True, exist_ok=True)
+            path = Path(shutil.copyfile(film.path, options.out))
+        except OSError as error:
+            raise GenerationError(
+                f"The film is finished, and is kept at {film.path}. It could not be copied to {options.out} "
+                f"({error.strerror or type(error).__name__})."
+            ) from None
     result = {
         "path": str(path),
         "generations": list(film.generations),
@@ -246,6 +260,7 @@ def _collect(options: argparse.Namespace) -> tuple[Any, str]:
         except GenerationError as error:
             troubles.append({"id": wanted, "error": type(error).__name__, "message": redact(str(error))})
             last = error
+            options.exit_code = _exit_code(error)  # of the last one, also where others were collected
         else:
             collected.append({"id": film.generations[0], "path": str(film.path), "summary": film.summary})
     if troubles and not options.json:
@@ -352,7 +367,10 @@ def _doctor(options: argparse.Namespace) -> tuple[Any, str]:  # noqa: ARG001
 def _key(options: argparse.Namespace) -> tuple[Any, str]:
     studio = _studio()
     if sys.stdin.isatty():
-        value = getpass.getpass(f"{options.name} (not shown, empty forgets it): ")
+        try:
+            value = getpass.getpass(f"{options.name} (not shown, empty forgets it): ")
+        except EOFError:
+            raise InvalidInput("No key was given; nothing was changed.") from None
     else:
         value = sys.stdin.readline()
     try:

@@ -6,7 +6,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from . import host, inputs
+from . import footage, host, inputs
 from .generation.ray import LONGEST_FILM
 from .generation.request import Operation
 
@@ -77,7 +77,7 @@ class RayExtendVideo(io.ComfyNode):
             lambda studio, clock, report: studio.extend_video(
                 settings,
                 generations=tuple(generation or ()),
-                video=host.one_video(video, frames),
+                video=footage.one_video(video, frames, clock),
                 direction=direction,
                 length=length,
                 part=output,

@@ -7,7 +7,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from . import host, inputs
+from . import footage, host, inputs
 
 
 class RayFrames(io.ComfyNode):
@@ -69,7 +69,7 @@ class RayFrames(io.ComfyNode):
         def work(clock: Any, report: Any) -> tuple[Any, Any, Any]:
             from .media import frames
 
-            path: Path = host.one_film(tuple(generation or ()), video, clock, report)
+            path: Path = footage.one_film(tuple(generation or ()), video, clock, report)
             chosen = None
             if 0 in wanted:
                 chosen = frames.decode(

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import hashlib
 import os
 import shutil
 import threading
-import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -19,11 +16,10 @@ from comfy_api.latest import ComfyAPI, InputImpl, io, ui
 
 from .generation.clock import Clock
 from .generation.credentials import redact
-from .generation.errors import GenerationError, Interrupted, InvalidInput
+from .generation.errors import GenerationError, Interrupted
 
 if TYPE_CHECKING:
     from .film import Film
-    from .generation.request import StillImage
     from .generation.waiting import Report
     from .studio import Studio
 
@@ -39,6 +35,7 @@ _FAREWELL: Final = 0.6
 """Seconds that a stopped thread gets to say what becomes of its job."""
 _MOST_THREADS: Final = 64
 _slots = threading.BoundedSemaphore(_MOST_THREADS)
+_opening = threading.Lock()
 
 
 class Progress:
@@ -99,12 +96,13 @@ async def film(node: Any, make: Callable[[Studio, Clock, Report], Film]) -> Any:
     wanted = linked(node)
     made: Film | None = None
 
-    def work(clock: Clock, report: Report) -> tuple[Any, Any]:
+    def work(clock: Clock, report: Report) -> tuple[Any, Any, Any]:
         nonlocal made
         made = make(studio(), clock, report)
-        return decoded(made.path, 0 in wanted, 2 in wanted, clock, report)
+        shown = preview(made.path)  # here: it copies the clip where a library on another disk needs that
+        return *decoded(made.path, 0 in wanted, 2 in wanted, clock, report), shown
 
-    frames, last_frame = await run(node, work)
+    frames, last_frame, shown = await run(node, work)
     assert made is not None  # noqa: S101 - `run` returned, so `make` did
     # Two spaces: the newer renderer reads Markdown, where they are what keeps a line break.
     say(node.hidden.unique_id, "  \n".join([made.summary, *made.notes]))
@@ -113,7 +111,7 @@ async def film(node: Any, make: Callable[[Studio, Clock, Report], Film]) -> Any:
         InputImpl.VideoFromFile(str(made.path)),
         last_frame,
         made.generations,
-        ui=preview(made.path),
+        ui=shown,
     )
 
 
@@ -133,7 +131,8 @@ def decoded(path: Path, all_frames: bool, last: bool, clock: Clock, report: Repo
 
 def studio() -> Studio:
     """The studio over ComfyUI's folders, as they are now."""
-    return _studio_at(private_folder(), library_folder())
+    with _opening:  # the cache alone would let the first nodes of a graph each make one of their own
+        return _studio_at(private_folder(), library_folder())
 
 
 @functools.lru_cache(maxsize=4)
@@ -180,60 +179,22 @@ def mark_linked(body: dict[str, Any], node_ids: frozenset[str]) -> dict[str, Any
     prompt = body.get("prompt")
     if not isinstance(prompt, dict):
         return body
+    # A handler that raises is skipped; what is wrong with such a node, ComfyUI's own check says better.
+    nodes = {
+        str(node_id): node
+        for node_id, node in prompt.items()
+        if isinstance(node, dict) and isinstance(node.get("inputs"), dict)
+    }
     used: dict[str, set[int]] = {}
-    for node in prompt.values():
-        for value in (node.get("inputs") or {}).values():
+    for node in nodes.values():
+        for value in node["inputs"].values():
             if isinstance(value, list) and len(value) == 2 and isinstance(value[1], int):
                 used.setdefault(str(value[0]), set()).add(value[1])
-    for node_id, node in prompt.items():
-        if node.get("class_type") in node_ids:
+    for node_id, node in nodes.items():
+        if str(node.get("class_type")) in node_ids:
             # A string: a list of two would be read as a link.
-            node.setdefault("inputs", {})[LINKED] = ",".join(map(str, sorted(used.get(str(node_id), ()))))
+            node["inputs"][LINKED] = ",".join(map(str, sorted(used.get(node_id, ()))))
     return body
-
-
-def video_file(video: Any) -> Path:
-    """A VIDEO as a file on disk: its own where it has one, else a copy in ComfyUI's temporary folder."""
-    source = video.get_stream_source()
-    trimmed = getattr(video, "get_active_trim_window", None)
-    if isinstance(source, str) and not (trimmed is not None and any(trimmed())):
-        return Path(source)
-    return _temporary(uuid.uuid4().hex, lambda path: video.save_to(str(path)))
-
-
-def one_video(video: Any, frames: Any) -> Path | None:
-    """The file of a VIDEO or of frames, whichever is connected. Raises InvalidInput for both."""
-    if video is not None and frames is not None:
-        raise InvalidInput(
-            "A video and frames are both connected: connect only one of them. Nothing was billed."
-        )
-    if frames is not None:
-        return frames_file(frames)
-    return video_file(video) if video is not None else None
-
-
-def one_film(generations: tuple[str, ...], video: Any, clock: Clock, report: Report) -> Path:
-    """The file of a film, given as generations or as a VIDEO. Raises InvalidInput for both or neither."""
-    if bool(generations) == (video is not None):
-        raise InvalidInput("Connect a generation or a video, and only one of them.")
-    if generations:
-        return studio().film_path(generations, clock=clock, report=report)
-    return video_file(video)
-
-
-def still(frame: Any, name: str) -> StillImage:
-    """One connected picture, checked. Raises InvalidInput."""
-    from .media import images
-
-    return images.still(frame, name=name)
-
-
-def frames_file(frames: Any) -> Path:
-    """An IMAGE batch [frames, height, width, 3] as a video file of 24 frames a second."""
-    from .media import clips
-
-    content = hashlib.sha256(frames.detach().cpu().contiguous().numpy()).hexdigest()[:16]
-    return _temporary(content, lambda path: clips.write_tensor(frames, path, Fraction(24)))
 
 
 def preview(path: Path) -> Any:
@@ -249,7 +210,7 @@ def preview(path: Path) -> Any:
             place = path.resolve().relative_to(Path(folder).resolve())
             saved = ui.SavedResult(place.name, place.parent.as_posix() if place.parent.name else "", kind)
             return ui.PreviewVideo([saved])
-    shown = _temporary(f"{path.stem}", lambda copy: _link_or_copy(path, copy))
+    shown = temporary(f"{path.stem}", lambda copy: _link_or_copy(path, copy))
     return ui.PreviewVideo([ui.SavedResult(shown.name, shown.parent.name, io.FolderType.temp)])
 
 
@@ -282,6 +243,9 @@ def _on_own_thread(work: Callable[[], T], name: str) -> Future[T]:
                 return
             try:
                 result = work()
+            except StopIteration as error:
+                # asyncio takes none of these, and the node would wait for ever.
+                future.set_exception(RuntimeError(f"An iterator ended unexpectedly: {error!r}"))
             except BaseException as error:  # noqa: BLE001 - handed to the waiting node, whatever it is
                 future.set_exception(error)
             else:
@@ -314,7 +278,8 @@ def _interruption() -> BaseException:
     return error
 
 
-def _temporary(name: str, make: Callable[[Path], object]) -> Path:
+def temporary(name: str, make: Callable[[Path], object]) -> Path:
+    """The video called *name* in ComfyUI's temporary folder; *make* writes it, if it is not there yet."""
     import folder_paths
 
     folder = Path(folder_paths.get_temp_directory()) / "luma-ray"
@@ -322,8 +287,15 @@ def _temporary(name: str, make: Callable[[Path], object]) -> Path:
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(f".{threading.get_ident()}.mp4")
-        make(unfinished)
-        unfinished.replace(path)
+        try:
+            make(unfinished)
+            unfinished.replace(path)
+        except PermissionError:
+            # Windows replaces no file that is open: another node was faster, and reads it already.
+            if not path.is_file():
+                raise
+        finally:
+            unfinished.unlink(missing_ok=True)
     return path
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from . import host, inputs
+from . import footage, host, inputs
 from .generation.request import Operation
 
 
@@ -35,6 +35,6 @@ class RayImageToVideo(io.ComfyNode):
         return await host.film(
             cls,
             lambda studio, clock, report: studio.image_to_video(
-                settings, host.still(first_frame, "first_frame"), clock=clock, report=report
+                settings, footage.still(first_frame, "first_frame"), clock=clock, report=report
             ),
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from . import host, inputs
+from . import footage, host, inputs
 from .generation.request import Operation
 
 
@@ -51,8 +51,8 @@ class RayKeyframesToVideo(io.ComfyNode):
             cls,
             lambda studio, clock, report: studio.keyframes_to_video(
                 settings,
-                None if first_frame is None else host.still(first_frame, "first_frame"),
-                None if last_frame is None else host.still(last_frame, "last_frame"),
+                None if first_frame is None else footage.still(first_frame, "first_frame"),
+                None if last_frame is None else footage.still(last_frame, "last_frame"),
                 clock=clock,
                 report=report,
             ),

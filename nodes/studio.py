@@ -10,7 +10,7 @@ from . import chain
 from .film import MATCH_FIRST_FRAME, Film, Settings, film_of, framed, request_for
 from .generation.clock import Clock
 from .generation.credentials import Credentials
-from .generation.errors import InvalidInput
+from .generation.errors import GenerationError, InvalidInput
 from .generation.journal import Journal
 from .generation.library import Library
 from .generation.lifecycle import Clip, Lifecycle
@@ -131,14 +131,20 @@ class Studio:
         path = self.library.folder / name
         if path.is_file():
             return path
-        with self.library.arriving(name) as arriving:
-            seams.join(
-                parts,
-                arriving,
-                stopped=lambda: clock.stopped,
-                progress=lambda fraction: report("joining the clips", fraction),
-            )
-            return self.library.keep(arriving, name)
+        try:
+            with self.library.arriving(name) as arriving:
+                seams.join(
+                    parts,
+                    arriving,
+                    stopped=lambda: clock.stopped,
+                    progress=lambda fraction: report("joining the clips", fraction),
+                )
+                return self.library.keep(arriving, name)
+        except OSError as error:
+            raise GenerationError(
+                f"The joined film could not be written to {self.library.folder} "
+                f"({error.strerror or type(error).__name__}). Its clips are kept: queue again, and they are joined."
+            ) from None
 
     def _one(
         self,

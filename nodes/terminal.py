@@ -26,10 +26,12 @@ def folders() -> tuple[Path, Path]:
     """(private folder, library): those of the ComfyUI that this pack is installed in, else in the home folder."""
     clips = os.environ.get("LUMA_RAY_LIBRARY")
     home = os.environ.get(HOME)
-    above = Path(__file__).resolve().parents[2]
-    if not home and above.name == "custom_nodes":
-        comfyui = above.parent
-        return comfyui / "user" / "__luma_ray", Path(clips or comfyui / "output" / "luma-ray")
+    here = Path(__file__)
+    # As it is imported first: custom_nodes often holds a link to a checkout elsewhere.
+    for above in (here.absolute().parents[2], here.resolve().parents[2]):
+        if not home and above.name == "custom_nodes":
+            comfyui = above.parent
+            return comfyui / "user" / "__luma_ray", Path(clips or comfyui / "output" / "luma-ray")
     private = Path(home) if home else Path.home() / ".luma-ray"
     return private, Path(clips or private / "clips")
 
@@ -91,12 +93,12 @@ def run(work: Work[T], label: str = "") -> T:
                 return future.result(timeout=0.2)
             except futures.TimeoutError:
                 if future.done():
-                    raise
+                    return future.result()  # it ended a moment after the look, or with a timeout of its own
             except KeyboardInterrupt:
-                if clock.stopped:
-                    raise
                 clock.stop.set()
                 bar("stopping")
-                return future.result(timeout=_FAREWELL)
+                if not futures.wait({future}, timeout=_FAREWELL).done:
+                    raise
+                return future.result()
     finally:
         bar.end()

@@ -76,6 +76,96 @@ def test_an_unanswered_create_has_its_own_exit_code_and_the_person_decides(capsy
     assert len(luma.creates) == 1
 
 
+def test_resume_continues_a_generation(capsys, luma):
+    luma.fail_next("GET", "/assets/*", Fault.status(403, {}), times=4)
+    assert cli.main(["text-to-video", "--prompt", "a fox", "--resolution", "540p"]) == 3
+    capsys.readouterr()
+    (row,) = run(capsys, "ledger")[1]["generations"]
+    code, told, _ = run(capsys, "resume", row["id"])
+    assert code == 0
+    assert told["generations"] == [row["id"]]
+    assert len(luma.creates) == 1
+
+
+def test_the_person_says_which_job_an_unanswered_create_became(capsys, luma):
+    import requests
+
+    luma.fail_next("POST", "/generations/video", Fault.lost_request())
+    assert cli.main(["text-to-video", "--prompt", "a fox", "--resolution", "540p"]) == 3
+    capsys.readouterr()
+    (row,) = run(capsys, "ledger")[1]["generations"]
+    made = requests.post(
+        f"{luma.base_url}/generations/video",
+        json={"model": "ray-2", "prompt": "what it became"},
+        headers={"Authorization": f"Bearer {luma.key}"},
+        timeout=10,
+    ).json()
+    code, told, _ = run(capsys, "resume", row["id"], "--job", made["id"])
+    assert code == 0
+    assert told["generations"] == [row["id"]]
+    assert len(luma.creates) == 1
+
+
+def test_a_film_that_cannot_be_copied_is_kept_and_it_is_said_where(capsys, luma, tmp_path):
+    (tmp_path / "a file").touch()
+    out = tmp_path / "a file" / "fox.mp4"
+    code, told, words = run(
+        capsys, "text-to-video", "--prompt", "a fox", "--resolution", "540p", "--out", str(out)
+    )
+    assert code == 1
+    assert told["error"] == "GenerationError"
+    assert "is kept at" in words
+    (row,) = run(capsys, "ledger")[1]["generations"]
+    assert row["clip"].split("/")[-1] in words
+
+
+def test_control_d_instead_of_a_key_changes_nothing(capsys, monkeypatch):
+    import getpass
+
+    def ended(prompt):
+        raise EOFError
+
+    monkeypatch.setattr(sys, "stdin", type("Terminal", (), {"isatty": lambda self: True})())
+    monkeypatch.setattr(getpass, "getpass", ended)
+    assert run(capsys, "key", KEY_NAME)[0] == 2
+
+
+class PressedOnce(terminal.futures.Future):
+    """A wait during which Ctrl-C is pressed."""
+
+    pressed = False
+
+    def result(self, timeout=None):
+        if not self.pressed:
+            self.pressed = True
+            raise KeyboardInterrupt
+        return super().result(timeout)
+
+
+def test_a_thread_that_does_not_answer_to_control_c_ends_as_a_stop(capsys, monkeypatch):
+    monkeypatch.setattr(terminal.futures, "Future", PressedOnce)
+    monkeypatch.setattr(terminal, "_FAREWELL", 0.01)
+    until = threading.Event()
+    with pytest.raises(KeyboardInterrupt):
+        terminal.run(lambda clock, report: until.wait(20))
+    until.set()
+
+
+def test_what_ends_just_after_a_look_is_no_timeout(capsys, monkeypatch):
+    class Late(terminal.futures.Future):
+        looked = False
+
+        def result(self, timeout=None):
+            if not self.looked:
+                self.looked = True
+                super().result(20)
+                raise terminal.futures.TimeoutError
+            return super().result(timeout)
+
+    monkeypatch.setattr(terminal.futures, "Future", Late)
+    assert terminal.run(lambda clock, report: "a film") == "a film"
+
+
 def test_collect_without_ids_brings_back_everything_unfinished(capsys, luma):
     luma.fail_next("GET", "/assets/*", Fault.status(403, {}), times=4)
     assert cli.main(["text-to-video", "--prompt", "a fox", "--resolution", "540p"]) == 3
@@ -85,6 +175,26 @@ def test_collect_without_ids_brings_back_everything_unfinished(capsys, luma):
     assert len(told["collected"]) == 1
     assert run(capsys, "collect")[1]["collected"] == []
     assert len(luma.creates) == 1
+
+
+def test_a_clip_that_did_not_come_shows_in_the_exit_code_although_others_came(capsys, luma):
+    luma.fail_next("GET", "/assets/*", Fault.status(403, {}), times=12)
+    for prompt in ("a fox", "a dog"):
+        assert cli.main(["text-to-video", "--prompt", prompt, "--resolution", "540p"]) == 3
+    capsys.readouterr()
+    code, told, _ = run(capsys, "collect")
+    assert (code, len(told["collected"]), len(told["failed"])) == (3, 1, 1)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
+def test_the_folders_are_those_of_the_comfyui_that_links_to_the_pack(monkeypatch, tmp_path):
+    monkeypatch.delenv("LUMA_RAY_HOME")
+    (tmp_path / "checkout" / "nodes").mkdir(parents=True)
+    (tmp_path / "comfyui" / "custom_nodes").mkdir(parents=True)
+    pack = tmp_path / "comfyui" / "custom_nodes" / "luma-ray"
+    pack.symlink_to(tmp_path / "checkout")
+    monkeypatch.setattr(terminal, "__file__", str(pack / "nodes" / "terminal.py"))
+    assert terminal.folders()[0] == tmp_path / "comfyui" / "user" / "__luma_ray"
 
 
 def test_doctor_says_what_would_work_and_never_shows_a_key(capsys, monkeypatch):

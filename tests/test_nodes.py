@@ -335,6 +335,233 @@ def test_extend_takes_frames_from_any_node(graph):
     assert result.outputs["2"][0].shape == (145, 90, 160, 3)
 
 
+def videos(graph, make):
+    """A node that gives the VIDEO of *make*."""
+    io = sys_io()
+
+    class Videos(io.ComfyNode):
+        @classmethod
+        def define_schema(cls):
+            return io.Schema(node_id="Videos", inputs=[], outputs=[io.Video.Output("video")])
+
+        @classmethod
+        def execute(cls):
+            return io.NodeOutput(make())
+
+    graph.host.add_nodes([Videos])
+    return {"class_type": "Videos", "inputs": {}}
+
+
+def from_frames(count=60, height=90, width=160, rate=24):
+    """A VIDEO in memory, as Create Video gives it: blocks that move, and grain."""
+    from comfy_api.latest import InputImpl, Types
+
+    dice = torch.Generator().manual_seed(1)
+    blocks = torch.rand(1, height // 12 + 1, width // 12 + 1, 3, generator=dice)
+    blocks = blocks.repeat_interleave(12, 1).repeat_interleave(12, 2)[:, :height, :width]
+    moving = torch.cat([blocks.roll(3 * step, 2) for step in range(count)])
+    moving = (moving + 0.05 * torch.rand(moving.shape, generator=dice)).clamp(0, 1)
+    return InputImpl.VideoFromComponents(Types.VideoComponents(images=moving, frame_rate=Fraction(rate)))
+
+
+@pytest.mark.parametrize("trimmed", [False, True])
+def test_the_same_video_extended_after_a_restart_is_the_same_purchase(graph, tmp_path, trimmed):
+    """What ComfyUI's own writer makes of a VIDEO differs each time, and so would the picture at its end."""
+    import shutil
+
+    from comfy_api.latest import InputImpl
+
+    path = str(tmp_path / "mine.mp4")
+    large = from_frames(60, 360, 600)
+    large.save_to(path)
+    make = lambda: InputImpl.VideoFromFile(path, duration=2) if trimmed else large  # noqa: E731
+    longer = graph.node("RayExtendVideo", prompt="it goes on", length=6, resolution="540p", video=["1", 0])
+    for _ in range(3):
+        result = graph.queue(**{"1": videos(graph, make), "2": longer, "3": sink(graph, "2")})
+        assert result.status == "success", result.message
+        graph.host.cache.clear()
+        shutil.rmtree(graph.host.root / "temp")
+    assert len(graph.rows()) == 1
+
+
+def test_a_trimmed_video_gives_only_its_part(graph, tmp_path):
+    from comfy_api.latest import InputImpl
+    from luma_ray.nodes.media import clips
+
+    path = tmp_path / "mine.mp4"
+    levels = (np.full((90, 160, 3), level, np.uint8) for level in range(60, 132))
+    clips.write(levels, path, frame_rate=Fraction(24), width=160, height=90)
+    part = videos(graph, lambda: InputImpl.VideoFromFile(str(path), start_time=1, duration=0.5))
+    result = graph.queue(
+        **{"1": part, "2": graph.node("RayFrames", video=["1", 0]), "3": sink(graph, "2", 0)}
+    )
+    frames = result.outputs["2"][0]
+    assert frames.shape == (12, 90, 160, 3)
+    assert abs(frames[0].mean().item() * 255 - 84) < 2
+    beyond = videos(graph, lambda: InputImpl.VideoFromFile(str(path), start_time=9, duration=1))
+    graph.host.cache.clear()
+    result = graph.queue(
+        **{"1": beyond, "2": graph.node("RayFrames", video=["1", 0]), "3": sink(graph, "2", 0)}
+    )
+    assert "nothing is left" in result.message
+
+
+def test_a_video_in_memory_may_have_odd_sides(graph):
+    odd = videos(graph, lambda: from_frames(3, 91, 161))
+    result = graph.queue(**{"1": odd, "2": graph.node("RayFrames", video=["1", 0]), "3": sink(graph, "2", 0)})
+    assert result.status == "success", result.message
+    assert result.outputs["2"][0].shape == (3, 90, 160, 3)
+
+
+@pytest.mark.parametrize("content", ["a film", "nonsense"])
+def test_a_video_file_in_memory_is_read_or_refused_in_words(graph, tmp_path, content):
+    import io as memory
+
+    from comfy_api.latest import InputImpl
+
+    path = tmp_path / "mine.mp4"
+    from_frames(3).save_to(str(path))
+    data = path.read_bytes() if content == "a film" else b"nonsense"
+    video = videos(graph, lambda: InputImpl.VideoFromFile(memory.BytesIO(data)))
+    result = graph.queue(
+        **{"1": video, "2": graph.node("RayFrames", video=["1", 0]), "3": sink(graph, "2", 0)}
+    )
+    if content == "a film":
+        assert result.outputs["2"][0].shape == (3, 90, 160, 3)
+    else:
+        assert "cannot be decoded" in result.message
+
+
+def test_frames_of_the_same_bytes_in_another_shape_are_another_film(graph):
+    for height, width in ((90, 160), (160, 90)):
+        black = torch.zeros(25, height, width, 3)
+        longer = graph.node(
+            "RayExtendVideo", prompt="it goes on", length=6, resolution="540p", frames=["1", 0]
+        )
+        result = graph.queue(**{"1": pictures(graph, black), "2": longer, "3": sink(graph, "2", 0)})
+        assert result.outputs["2"][0].shape[1:3] == (height, width)
+        graph.host.cache.clear()
+
+
+@pytest.mark.parametrize(
+    ("frames", "words"),
+    [
+        (torch.zeros(25, 90, 160), "frames has"),
+        ([torch.zeros(1, 90, 160, 3)], "frames is not an image but list"),
+        (torch.zeros(2, 90, 160, 3, dtype=torch.int64), "frames holds int64 values"),
+    ],
+)
+def test_frames_that_are_none_get_a_sentence(graph, frames, words):
+    longer = graph.node("RayExtendVideo", prompt="it goes on", length=6, resolution="540p", frames=["1", 0])
+    result = graph.queue(**{"1": pictures(graph, frames), "2": longer, "3": sink(graph, "2")})
+    assert words in result.message
+
+
+def test_frames_of_half_precision_are_frames(graph):
+    half = torch.zeros(25, 90, 160, 3, dtype=torch.bfloat16)
+    longer = graph.node("RayExtendVideo", prompt="it goes on", length=6, resolution="540p", frames=["1", 0])
+    result = graph.queue(**{"1": pictures(graph, half), "2": longer, "3": sink(graph, "2")})
+    assert result.status == "success", result.message
+
+
+def test_a_clip_is_copied_for_the_node_on_the_worker_thread(graph, monkeypatch, tmp_path):
+    """A library on another disk: the copy must not hold up the other nodes of the graph."""
+    import shutil
+
+    monkeypatch.setenv("LUMA_RAY_LIBRARY", str(tmp_path / "another disk"))
+    monkeypatch.setattr(Path, "hardlink_to", lambda self, target: (_ for _ in ()).throw(OSError(18, "no")))
+    threads = []
+    copyfile = shutil.copyfile
+
+    def copied(*files):
+        threads.append(threading.current_thread().name)
+        return copyfile(*files)
+
+    monkeypatch.setattr(shutil, "copyfile", copied)
+    fox = graph.node("RayTextToVideo", prompt="a fox", resolution="540p")
+    result = graph.queue(**{"1": fox, "2": sink(graph, "1")})
+    assert result.status == "success", result.message
+    assert threads == ["ray-1"]
+
+
+def host_module():
+    import sys
+
+    (name,) = [name for name in sys.modules if name.endswith("nodes.host") and not name.startswith("luma")]
+    return sys.modules[name]
+
+
+def test_the_first_nodes_of_a_graph_share_one_studio(graph, monkeypatch):
+    """Two would know nothing of each other's running generations."""
+    host, made = host_module(), []
+    both = threading.Barrier(2, timeout=0.5)
+
+    def opened(*folders):
+        from contextlib import suppress
+
+        with suppress(threading.BrokenBarrierError):
+            both.wait()
+        made.append(folders)
+        return object()
+
+    import functools
+
+    monkeypatch.setattr(host, "_studio_at", functools.lru_cache(opened))
+    threads = [threading.Thread(target=host.studio) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+
+
+def test_an_iterator_that_ends_unexpectedly_ends_the_node(graph):
+    """asyncio's futures take no StopIteration: the node would wait for ever."""
+    import asyncio
+    from types import SimpleNamespace
+
+    node = SimpleNamespace(hidden=SimpleNamespace(unique_id="1", prompt={}))
+    work = asyncio.wait_for(host_module().run(node, lambda clock, report: next(iter(()))), 3)
+    with pytest.raises(RuntimeError, match="ended unexpectedly"):
+        asyncio.run(work)
+
+
+def test_a_file_that_another_node_made_and_reads_is_used(graph, monkeypatch):
+    """Windows replaces no file that is open."""
+    host = host_module()
+
+    def refused(unfinished, path):
+        path.write_bytes(b"of the other node")
+        raise PermissionError(13, "in use")
+
+    monkeypatch.setattr(Path, "replace", refused)
+    path = host.temporary("a", lambda unfinished: unfinished.write_bytes(b"ours"))
+    assert path.read_bytes() == b"of the other node"
+    assert [file.name for file in path.parent.iterdir()] == ["a.mp4"]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "no node",
+        {"class_type": "RayTextToVideo", "inputs": None},
+        {"class_type": "RayTextToVideo"},
+        {"class_type": ["RayTextToVideo"], "inputs": {}},
+    ],
+)
+def test_a_broken_node_does_not_keep_the_others_from_being_marked(graph, broken):
+    prompt = {
+        "1": broken,
+        "12:5": {"class_type": "RayTextToVideo", "inputs": {}},
+        "3": {
+            "class_type": "SaveVideo",
+            "inputs": {"video": ["12:5", 1], "list": {"__value__": ["12:5", 0]}},
+        },
+    }
+    (handler,) = graph.host.server.on_prompt_handlers
+    assert handler({"prompt": prompt})["prompt"]["12:5"]["inputs"] == {"_linked": "1"}
+
+
 def test_concepts_chain_and_reach_the_provider_each_once(at_luma, luma):
     one = at_luma.node("RayCameraConcepts", concept_1="push_in", concept_2="tilt_up")
     two = at_luma.node("RayCameraConcepts", concept_1="push_in", concept_2="static", concepts=["1", 0])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
+from emulators.server import Fault
 from fakes import FakeClock, Reports
 from luma_ray.nodes.film import Settings, framed
 from luma_ray.nodes.generation import errors
-from luma_ray.nodes.media import clips, frames, images
+from luma_ray.nodes.media import clips, frames, images, seams
 from luma_ray.nodes.studio import Studio
 
 FOX = Settings(prompt="a fox in the snow", resolution="540p")
@@ -136,6 +140,93 @@ def test_a_film_of_another_frame_rate_is_refused_before_anything_is_bought(work,
     with pytest.raises(errors.InvalidInput, match="30 frames a second and Ray makes 24"):
         work.extend_video(FOX, video=source, length=10)
     assert luma.creates == []
+
+
+def test_a_film_of_nearly_24_frames_a_second_is_told_so(work, luma, tmp_path):
+    source = tmp_path / "mine.mp4"
+    pictures = (np.zeros((90, 160, 3), np.uint8) for _ in range(31))
+    clips.write(pictures, source, frame_rate=Fraction(24000, 1001), width=160, height=90)
+    with pytest.raises(errors.InvalidInput, match=r"has 23\.976 frames a second and Ray makes 24"):
+        work.extend_video(FOX, video=source, length=10)
+    assert luma.creates == []
+
+
+def test_a_refusal_in_the_middle_of_a_chain_says_that_the_parts_before_it_are_kept(work, luma):
+    first = work.text_to_video(FOX)
+    submitted = []
+
+    def watch(request):
+        if request.method == "POST" and not submitted:
+            submitted.append(request)
+            broke = Fault.status(402, {"detail": "Insufficient credits"})
+            luma.fail_next("POST", "/generations/video", broke)
+
+    luma.watch = watch
+    more = Settings(prompt="it runs", resolution="540p")
+    with pytest.raises(
+        errors.InsufficientCredits, match=r"Part 2 of 2: .* about this part alone; part 1 is made"
+    ):
+        work.extend_video(more, generations=first.generations, length=15)
+    work.extend_video(more, generations=first.generations, length=15)
+    assert len(luma.creates) == 3
+
+
+@pytest.mark.parametrize("error", [errors.InvalidInput, errors.HostingRequired, errors.Interrupted])
+def test_what_ends_a_chain_after_a_purchase_is_no_refusal_that_cost_nothing(work, luma, error, monkeypatch):
+    first = work.text_to_video(FOX)
+    generate, made = work.studio.lifecycle.generate, []
+
+    def once(*given, **others):
+        if made:
+            raise error("Nothing was billed.")
+        made.append(generate(*given, **others))
+        return made[0]
+
+    monkeypatch.setattr(work.studio.lifecycle, "generate", once)
+    with pytest.raises(errors.GenerationError, match="part 1 is made and kept") as told:
+        work.extend_video(FOX, generations=first.generations, length=15)
+    assert isinstance(told.value, errors.Interrupted) == (error is errors.Interrupted)
+    assert not isinstance(told.value, (errors.InvalidInput, errors.HostingRequired))
+
+
+def test_a_new_clip_of_another_shape_ends_the_chain_before_more_are_bought(work, luma, monkeypatch):
+    first = work.text_to_video(FOX)
+    inspect = clips.inspect
+    original = inspect(first.path)
+
+    def inspected(path):
+        facts = inspect(path)
+        return (
+            facts
+            if path == first.path or path.name.startswith(".")
+            else replace(facts, width=540, height=540)
+        )
+
+    monkeypatch.setattr(clips, "inspect", inspected)
+    with pytest.raises(errors.GenerationError, match=f"{original.width}x{original.height}.*540x540") as told:
+        work.extend_video(
+            Settings(prompt="it goes on", resolution="540p"), generations=first.generations, length=15
+        )
+    assert not isinstance(told.value, errors.InvalidInput)
+    assert len(luma.creates) == 2
+    (kept,) = [
+        entry.id for entry in work.studio.lifecycle.journal.entries() if entry.id not in first.generations
+    ]
+    assert kept in str(told.value)
+
+
+def test_a_full_disk_while_joining_is_a_sentence_and_the_clips_stay(work, luma, monkeypatch):
+    first = work.text_to_video(FOX)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(seams, "join", full)
+        with pytest.raises(errors.GenerationError, match=r"No space left on device.*Its clips are kept"):
+            work.extend_video(FOX, generations=first.generations, length=10)
+    work.extend_video(FOX, generations=first.generations, length=10)
+    assert len(luma.creates) == 2
 
 
 def test_clips_that_could_not_be_joined_are_refused_before_anything_is_bought(work, luma):

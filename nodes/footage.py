@@ -1,0 +1,131 @@
+"""What artists connect as pictures, frames and films, as the operations take it: checked, and as files.
+
+The files are made by our own writer, which gives the same bytes for the same frames: what is bought is found
+again by its pixels, so a VIDEO that came out a little different each time would be bought each time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import islice
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from comfy_api.latest import InputImpl
+
+from . import host
+from .generation.clock import Clock
+from .generation.errors import Interrupted, InvalidInput
+from .generation.ray import FRAMES_PER_SECOND
+from .generation.waiting import Report
+
+if TYPE_CHECKING:
+    from .generation.request import StillImage
+
+
+def still(frame: Any, name: str) -> StillImage:
+    """One connected picture, checked. Raises InvalidInput."""
+    from .media import images
+
+    return images.still(frame, name=name)
+
+
+def one_video(video: Any, frames: Any, clock: Clock) -> Path | None:
+    """The file of a VIDEO or of frames, whichever is connected. Raises InvalidInput for both."""
+    if video is not None and frames is not None:
+        raise InvalidInput(
+            "A video and frames are both connected: connect only one of them. Nothing was billed."
+        )
+    if frames is not None:
+        return frames_file(frames, Fraction(FRAMES_PER_SECOND), clock)
+    return video_file(video, clock) if video is not None else None
+
+
+def one_film(generations: tuple[str, ...], video: Any, clock: Clock, report: Report) -> Path:
+    """The file of a film, given as generations or as a VIDEO. Raises InvalidInput for both or neither."""
+    if bool(generations) == (video is not None):
+        raise InvalidInput("Connect a generation or a video, and only one of them.")
+    if generations:
+        return host.studio().film_path(generations, clock=clock, report=report)
+    return video_file(video, clock)
+
+
+def video_file(video: Any, clock: Clock) -> Path:
+    """A VIDEO as a file on disk: its own where it has one, else a copy in ComfyUI's temporary folder.
+
+    Raises InvalidInput, BrokenClip, Interrupted.
+    """
+    if not isinstance(video, InputImpl.VideoFromFile):
+        held = video.get_components()
+        return frames_file(held.images, Fraction(held.frame_rate), clock)
+    source = video.get_stream_source()
+    if isinstance(source, io.BytesIO):
+        content = source.getvalue()
+        name = hashlib.sha256(content).hexdigest()[:16]
+        path = host.temporary(name, lambda copy: copy.write_bytes(content))
+    else:
+        path = Path(source)
+    trimmed = getattr(video, "get_active_trim_window", None)  # ComfyUI 0.8 cannot trim
+    start, seconds = trimmed() if trimmed is not None and path.is_file() else (0.0, 0.0)
+    return _part(path, start, seconds, clock) if start or seconds else path
+
+
+def frames_file(frames: Any, frame_rate: Fraction, clock: Clock) -> Path:
+    """An IMAGE batch [frames, height, width, 3] as a video file. Raises InvalidInput, Interrupted."""
+    from .media import clips, images
+
+    images.check_shape(frames, "frames")
+    stack = frames if frames.ndim == 4 else frames[None]
+    height, width = stack.shape[1:3]
+
+    def pictures() -> Iterator[Any]:
+        for frame in stack:
+            _go_on(clock)
+            yield images.eight_bit(frame, name="frames")
+
+    # The shape too: black frames of two shapes are the same bytes.
+    content = hashlib.sha256(f"{tuple(stack.shape)} {frame_rate}".encode())
+    for picture in pictures():
+        content.update(picture.data)
+    return host.temporary(
+        content.hexdigest()[:16],
+        lambda path: clips.write(pictures(), path, frame_rate=frame_rate, width=width, height=height),
+    )
+
+
+def _part(path: Path, start: float, seconds: float, clock: Clock) -> Path:
+    """The part of a film from *start* on, *seconds* long (0: to its end), as a file."""
+    from .media import clips
+
+    facts = clips.inspect(path)
+    first = ceil(start * facts.frame_rate - 1e-6)
+    count = min(ceil(seconds * facts.frame_rate - 1e-6) or facts.frames, facts.frames - first)
+    if count < 1:
+        raise InvalidInput(
+            f"The video is trimmed to begin at {start:.2f} s, and it is {facts.seconds:.2f} s long: nothing is left."
+        )
+
+    def pictures() -> Iterator[Any]:
+        for picture in islice(clips.read(path, start=first), count):
+            _go_on(clock)
+            yield picture
+
+    on_disk = path.stat()
+    name = hashlib.sha256(
+        f"{path.resolve()}\0{on_disk.st_size}\0{on_disk.st_mtime_ns}\0{first}\0{count}".encode()
+    )
+    return host.temporary(
+        name.hexdigest()[:16],
+        lambda copy: clips.write(
+            pictures(), copy, frame_rate=facts.frame_rate, width=facts.width, height=facts.height
+        ),
+    )
+
+
+def _go_on(clock: Clock) -> None:
+    if clock.stopped:
+        raise Interrupted("Stopped while reading the film; nothing was sent or billed.")
