@@ -5,6 +5,9 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PY := $(BIN)/python
 RUN := PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY)
 
+# A virtual environment without its torch would be taken for a finished one.
+.DELETE_ON_ERROR:
+
 .PHONY: help demo test lint types tests clean
 help:
 	@echo "make demo   text, image, keyframes and extend, offline and free -> demo_output/"

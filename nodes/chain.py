@@ -25,8 +25,8 @@ from .generation.waiting import Report
 from .media import clips, frames, images
 
 if TYPE_CHECKING:
+    from .cutting import CuttingRoom
     from .generation.journal import Entry
-    from .studio import Studio
 
 SAME_SHAPE: Final = 0.02
 """Films whose width to height differs by more are not joined."""
@@ -50,7 +50,7 @@ class Source:
 
 
 def extend(
-    studio: Studio,
+    cutting: CuttingRoom,
     settings: Settings,
     *,
     source: Source,
@@ -66,24 +66,26 @@ def extend(
             "Extend Video needs one film to extend: connect a generation, a video or frames, and only one of them."
         )
     started = clock.now()
-    whole = source.video or studio.film_path(source.generations, clock=clock, report=report)
+    whole = source.video or cutting.film_path(source.generations, clock=clock, report=report)
     count, notes = _plan(settings, whole, length=length, part=part)
     made: list[Clip] = []
-    earlier = [studio.clip_of(generation) for generation in source.generations]
+    earlier = [cutting.clip_of(generation) for generation in source.generations]
     parts = [source.video] if source.video is not None else [clip.path for clip in earlier]
     edge = (earlier[-1] if direction == "forward" else earlier[0]) if earlier else None
+    if settings.loop:
+        _check_loop(cutting, settings, edge, direction)
     for number in range(1, count + 1):
         last = number == count
-        step = replace(settings, loop=settings.loop and last and direction == "forward")
+        step = replace(settings, loop=settings.loop and last)
         edge_path = edge.path if edge is not None else whole
-        request, provider, said = _step(studio, step, edge, edge_path, direction)
+        request, provider, said = _step(cutting, step, edge, edge_path, direction)
         notes += tuple(note for note in said if note not in notes)
 
         def reported(words: str, fraction: float | None = None, number: int = number) -> None:
             report(f"part {number} of {count}: {words}" if count > 1 else words, fraction)
 
         try:
-            edge = studio.lifecycle.generate(request, provider, clock=clock, report=reported)
+            edge = cutting.lifecycle.generate(request, provider, clock=clock, report=reported)
         except GenerationError as error:
             raise _after(made, count, error) from None
         notes += tuple(note for note in edge.notes if note not in notes)
@@ -95,7 +97,7 @@ def extend(
     if part == "new part":
         parts = [clip.path for clip in in_order]
     try:
-        path = parts[0] if len(parts) == 1 else studio.join(parts, clock=clock, report=report)
+        path = parts[0] if len(parts) == 1 else cutting.join(parts, clock=clock, report=report)
     except InvalidInput as error:
         raise _kept(in_order, str(error)) from None
     ids = tuple(clip.entry.id for clip in in_order)
@@ -148,6 +150,16 @@ def _plan(settings: Settings, whole: Path, *, length: int, part: Part) -> tuple[
     return count, notes
 
 
+def _check_loop(cutting: CuttingRoom, settings: Settings, edge: Clip | None, direction: Direction) -> None:
+    """Only a provider's own extend can close a film: a clip made from a picture would return to that picture."""
+    if direction == "backward" or edge is None or _native(cutting, settings, edge, direction) is None:
+        raise InvalidInput(
+            "This film cannot loop: that needs an extension forward by the provider that made its clips. Switch "
+            "loop off, or close the film with Ray Keyframes to Video, from its last frame to its first. Nothing was "
+            "billed."
+        )
+
+
 def _check_fits(whole: Path, clip: Clip) -> None:
     """A clip that came out in another shape or at another rate ends the chain before more of them are bought."""
     film, new = clips.inspect(whole), clips.inspect(clip.path)
@@ -182,11 +194,11 @@ def _after(made: Sequence[Clip], count: int, error: GenerationError) -> Generati
 
 
 def _step(
-    studio: Studio, settings: Settings, edge: Clip | None, path: Path, direction: Direction
+    cutting: CuttingRoom, settings: Settings, edge: Clip | None, path: Path, direction: Direction
 ) -> tuple[GenerationRequest, str, tuple[str, ...]]:
     """The request for the next clip, who is asked for it, and how it continues, in words."""
     if edge is not None:
-        native = _native(studio, settings, edge, direction)
+        native = _native(cutting, settings, edge, direction)
         if native is not None:
             return native, edge.entry.provider, (f"extended by {edge.entry.provider}'s own extend",)
     name = "the film's last frame" if direction == "forward" else "the film's first frame"
@@ -202,16 +214,18 @@ def _step(
     return request, settings.provider, (*notes, *cropped)
 
 
-def _native(studio: Studio, settings: Settings, edge: Clip, direction: Direction) -> GenerationRequest | None:
+def _native(
+    cutting: CuttingRoom, settings: Settings, edge: Clip, direction: Direction
+) -> GenerationRequest | None:
     """The request for the provider's own extend of *edge*, if it has one and would be asked."""
     entry = edge.entry
-    provider = studio.lifecycle.provider(entry.provider)
+    provider = cutting.lifecycle.provider(entry.provider)
     if settings.provider not in (AUTO, provider.name) or entry.job is None:
         return None
-    if settings.provider == AUTO and not studio.lifecycle.configured(provider):
+    if settings.provider == AUTO and not cutting.lifecycle.configured(provider):
         return None  # a shared film: made with somebody else's account
     reference = GenerationReference(
-        entry.id, entry.provider, entry.job.id, edge.path, from_text=_from_text(studio, entry)
+        entry.id, entry.provider, entry.job.id, edge.path, from_text=_from_text(cutting, entry)
     )
     if settings.aspect_ratio == MATCH_FIRST_FRAME:
         nearest = images.nearest_aspect_ratio(entry.width or 16, entry.height or 9, ASPECT_RATIOS)
@@ -227,11 +241,11 @@ def _native(studio: Studio, settings: Settings, edge: Clip, direction: Direction
     return None if reasons else request
 
 
-def _from_text(studio: Studio, entry: Entry | None) -> bool:
+def _from_text(cutting: CuttingRoom, entry: Entry | None) -> bool:
     """Whether the chain that *entry* ends began with a prompt alone."""
     while entry is not None and entry.operation == Operation.EXTEND_VIDEO.value:
         edges = [edge for edge in (entry.request["first_frame"], entry.request["last_frame"]) if edge]
         if len(edges) != 1:
             return False
-        entry = next(iter(studio.lifecycle.journal.by_job(edges[0]["job"])), None)
+        entry = next(iter(cutting.lifecycle.journal.by_job(edges[0]["job"])), None)
     return entry is not None and entry.operation == Operation.TEXT_TO_VIDEO.value

@@ -50,7 +50,7 @@ def one_film(generations: tuple[str, ...], video: Any, clock: Clock, report: Rep
     if bool(generations) == (video is not None):
         raise InvalidInput("Connect a generation or a video, and only one of them.")
     if generations:
-        return host.studio().film_path(generations, clock=clock, report=report)
+        return host.studio().cutting.film_path(generations, clock=clock, report=report)
     return video_file(video, clock)
 
 

@@ -43,7 +43,7 @@ class RayJoinClips(io.ComfyNode):
             from .film import Film
             from .media import clips
 
-            path = studio.film_path(ids, clock=clock, report=report)
+            path = studio.cutting.film_path(ids, clock=clock, report=report)
             facts = clips.inspect(path)
             line = f"film of {facts.seconds:.0f} s · {facts.width}x{facts.height} · {len(ids)} clips"
             return Film(path=path, generations=ids, summary=line)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 
 from . import chain
+from .cutting import CuttingRoom
 from .film import MATCH_FIRST_FRAME, Film, Settings, film_of, framed, request_for
 from .generation.clock import Clock
 from .generation.credentials import Credentials
-from .generation.errors import GenerationError, InvalidInput
+from .generation.errors import InvalidInput
 from .generation.journal import Journal
 from .generation.library import Library
-from .generation.lifecycle import Clip, Lifecycle
+from .generation.lifecycle import Lifecycle
 from .generation.request import GenerationRequest, Operation, StillImage
 from .generation.selection import AUTO
 from .generation.waiting import Report
 from .hosting import HOSTS
-from .media import clips, seams
+from .media import clips
 from .providers import PROVIDERS
 
 
@@ -38,6 +38,7 @@ class Studio:
             hosts=HOSTS,
             inspect=clips.inspect,
         )
+        self.cutting = CuttingRoom(self.lifecycle)
 
     def text_to_video(self, settings: Settings, *, clock: Clock, report: Report) -> Film:
         """A clip from a prompt. Raises everything in `generation.errors`."""
@@ -91,7 +92,7 @@ class Studio:
         generation of its own: stopping keeps those that are there, and queueing again buys only the rest.
         """
         return chain.extend(
-            self,
+            self.cutting,
             settings,
             source=chain.Source(generations=generations, video=video),
             direction=direction,
@@ -109,43 +110,6 @@ class Studio:
         clip = self.lifecycle.collect(id, provider, clock=clock, report=report)
         return film_of(clip, seconds_waited=clock.now() - started)
 
-    def clip_of(self, generation: str) -> Clip:
-        """The finished clip of a generation, if it is in the library. Raises InvalidInput."""
-        entry = self.lifecycle.journal.get(generation)
-        path = self.library.find(entry) if entry is not None else None
-        if entry is None or path is None:
-            raise InvalidInput(
-                f"The clip of generation {generation} is not on this machine. 'Ray Collect Generation' brings a "
-                "paid one back."
-            )
-        return Clip(path=path, entry=entry, recalled=True)
-
-    def film_path(self, generations: tuple[str, ...], *, clock: Clock, report: Report) -> Path:
-        """The file of a film: its one clip, or its clips joined (once, kept in the library)."""
-        parts = [self.clip_of(generation).path for generation in generations]
-        return parts[0] if len(parts) == 1 else self.join(parts, clock=clock, report=report)
-
-    def join(self, parts: list[Path], *, clock: Clock, report: Report) -> Path:
-        """The film of *parts*, repeated frames at the seams dropped; made once for the same parts."""
-        name = f"films/film_{_names(parts)}.mp4"
-        path = self.library.folder / name
-        if path.is_file():
-            return path
-        try:
-            with self.library.arriving(name) as arriving:
-                seams.join(
-                    parts,
-                    arriving,
-                    stopped=lambda: clock.stopped,
-                    progress=lambda fraction: report("joining the clips", fraction),
-                )
-                return self.library.keep(arriving, name)
-        except OSError as error:
-            raise GenerationError(
-                f"The joined film could not be written to {self.library.folder} "
-                f"({error.strerror or type(error).__name__}). Its clips are kept: queue again, and they are joined."
-            ) from None
-
     def _one(
         self,
         request: GenerationRequest,
@@ -159,12 +123,3 @@ class Studio:
             report(note)
         clip = self.lifecycle.generate(request, settings.provider, clock=clock, report=report)
         return film_of(clip, notes=notes, seconds_waited=clock.now() - started)
-
-
-def _names(parts: list[Path]) -> str:
-    """A name for a film of *parts*: the same files, unchanged, give the same name."""
-    seen = hashlib.sha256()
-    for part in parts:
-        facts = part.stat()
-        seen.update(f"{part.resolve()}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
-    return seen.hexdigest()[:16]

@@ -222,6 +222,7 @@ def test_a_clip_deleted_from_the_library_is_downloaded_again_not_bought(desk):
     desk.generate().path.unlink()
     clip = desk.generate()
     assert clip.path.is_file()
+    assert clip.recalled
     assert len(desk.provider.submitted) == 1
 
 
@@ -245,6 +246,7 @@ def test_two_nodes_with_the_same_request_share_one_job(desk):
         thread.join(10)
     assert len(clips) == 2
     assert clips[0].path == clips[1].path
+    assert sorted(clip.recalled for clip in clips) == [False, True]  # its price is shown once
     assert len(desk.provider.submitted) == 1
 
 

@@ -298,3 +298,20 @@ def bodies(luma):
 
 def close(one, other):
     return (one - other).abs().mean() < 0.02
+
+
+def test_a_film_that_could_not_close_is_refused_before_anything_is_bought(work, luma, tmp_path):
+    source = tmp_path / "mine.mp4"
+    moving = (np.full((90, 160, 3), level, np.uint8) for level in range(60, 181))
+    clips.write(moving, source, frame_rate=24, width=160, height=90)
+    closing = Settings(prompt="it goes on", resolution="540p", aspect_ratio="auto", loop=True)
+    with pytest.raises(errors.InvalidInput, match="cannot loop"):
+        work.extend_video(closing, video=source, length=10)
+    assert luma.requests == []
+
+
+def test_a_loop_is_asked_for_with_the_last_part_alone(work, luma):
+    first = work.text_to_video(FOX)
+    closing = Settings(prompt="it goes on", resolution="540p", loop=True)
+    work.extend_video(closing, generations=first.generations, length=15)
+    assert [create["request"]["loop"] for create in bodies(luma)] == [False, False, True]

@@ -110,7 +110,7 @@ class Lifecycle:
             else provider
         )
         key = (request.fingerprint, request.take, seller)
-        clip = self._sharing.run(key, lambda: self._generate(request, seller, chosen, clock, report), clock)
+        clip = self._once(key, lambda: self._generate(request, seller, chosen, clock, report), clock, report)
         reason = chosen.reason if chosen is not None else ""
         return replace(clip, notes=(*clip.notes, reason)) if reason else clip
 
@@ -127,7 +127,7 @@ class Lifecycle:
         if entry is None:
             raise InvalidInput(f"The journal has no generation {id!r}.")
         key = (entry.fingerprint, entry.take, entry.provider)
-        return self._sharing.run(key, lambda: self._continue(entry, request, clock, report), clock)
+        return self._once(key, lambda: self._continue(entry, request, clock, report), clock, report)
 
     def collect(self, id: str, provider: str = AUTO, *, clock: Clock, report: Report) -> Clip:
         """Bring back a paid clip by its journal id or by the provider's own id. Buys nothing."""
@@ -191,6 +191,21 @@ class Lifecycle:
     def _bought(self, request: GenerationRequest, provider: str) -> Entry | None:
         """The purchase of this request that already exists. A preview never stands in for a paid clip."""
         return self.journal.live(request.fingerprint, request.take, None if provider == AUTO else provider)
+
+    def _once(
+        self, key: tuple[str, int, str], work: Callable[[], Clip], clock: Clock, report: Report
+    ) -> Clip:
+        """The clip of *work*; where another thread of this process makes it, nothing is bought here."""
+        made_here: list[Clip] = []
+
+        def noted() -> Clip:
+            made_here.append(work())
+            return made_here[0]
+
+        clip = self._sharing.run(
+            key, noted, clock, lambda: report("another node is making the same clip; waiting for it")
+        )
+        return clip if made_here else replace(clip, recalled=True)
 
     def _generate(
         self,
@@ -268,6 +283,7 @@ class Lifecycle:
             report("the clip's file is gone from the library; bringing it back")
         if entry.state in ("failed", "cancelled"):
             raise GenerationFailed(f"Generation {entry.id} ended without a clip: {entry.note}")
+        paid_before = entry.state == "completed"
         if provider.local:
             return self._render_again(provider, entry, request, clock, report)
         client = self._connect(provider, clock)
@@ -279,7 +295,8 @@ class Lifecycle:
         if entry.state == "uncertain":
             report(f"looking for an unanswered request at {provider.title}")
             entry = settle(provider, client, self.journal, entry, clock)
-        return self._finish(provider, client, entry, request, clock, report)
+        clip = self._finish(provider, client, entry, request, clock, report)
+        return replace(clip, recalled=paid_before)
 
     def _wait_for_submitter(self, entry: Entry, clock: Clock, report: Report) -> Entry:
         """Another process is between its row and its answer: wait until it says, or is known to be gone."""

@@ -20,8 +20,11 @@ class Sharing(Generic[T]):
         self._running: dict[Hashable, Future[T]] = {}
         self._lock = threading.Lock()
 
-    def run(self, key: Hashable, work: Callable[[], T], clock: Clock) -> T:
-        """The result of *work*, done here or by the thread that already does it. Raises what it raises."""
+    def run(self, key: Hashable, work: Callable[[], T], clock: Clock, waiting: Callable[[], None]) -> T:
+        """The result of *work*, done here or by the thread that already does it. Raises what it raises.
+
+        *waiting* is called now and then while another thread is at it.
+        """
         while True:
             with self._lock:
                 running = self._running.get(key)
@@ -32,6 +35,7 @@ class Sharing(Generic[T]):
             while not running.done():
                 if clock.stopped:
                     raise Interrupted("Stopped waiting; another node still waits for the same clip.")
+                waiting()
                 clock.sleep(0.1)
             error = running.exception()
             if error is None:

@@ -1,0 +1,68 @@
+"""Films from the clips that are here: found by their generations, joined once."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from .generation.clock import Clock
+from .generation.errors import GenerationError, InvalidInput
+from .generation.lifecycle import Clip, Lifecycle
+from .generation.waiting import Report
+from .media import seams
+
+
+class CuttingRoom:
+    """The clips of a lifecycle's library, as films. Safe on any number of threads."""
+
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        self.lifecycle = lifecycle
+        self._library = lifecycle.library
+
+    def clip_of(self, generation: str) -> Clip:
+        """The finished clip of a generation, if it is in the library. Raises InvalidInput."""
+        entry = self.lifecycle.journal.get(generation)
+        path = self._library.find(entry) if entry is not None else None
+        if entry is None or path is None:
+            raise InvalidInput(
+                f"The clip of generation {generation} is not on this machine. 'Ray Collect Generation' brings a "
+                "paid one back."
+            )
+        return Clip(path=path, entry=entry, recalled=True)
+
+    def film_path(self, generations: tuple[str, ...], *, clock: Clock, report: Report) -> Path:
+        """The file of a film: its one clip, or its clips joined (once, kept in the library)."""
+        if not generations:
+            raise InvalidInput("There is no clip in this film: connect the generation output of a Ray node.")
+        parts = [self.clip_of(generation).path for generation in generations]
+        return parts[0] if len(parts) == 1 else self.join(parts, clock=clock, report=report)
+
+    def join(self, parts: list[Path], *, clock: Clock, report: Report) -> Path:
+        """The film of *parts*, repeated frames at the seams dropped; made once for the same parts."""
+        name = f"films/film_{_names(parts)}.mp4"
+        path = self._library.folder / name
+        if path.is_file():
+            return path
+        try:
+            with self._library.arriving(name) as arriving:
+                seams.join(
+                    parts,
+                    arriving,
+                    stopped=lambda: clock.stopped,
+                    progress=lambda fraction: report("joining the clips", fraction),
+                )
+                return self._library.keep(arriving, name)
+        except OSError as error:
+            raise GenerationError(
+                f"The joined film could not be written to {self._library.folder} "
+                f"({error.strerror or type(error).__name__}). Its clips are kept: queue again, and they are joined."
+            ) from None
+
+
+def _names(parts: list[Path]) -> str:
+    """A name for a film of *parts*: the same files, unchanged, give the same name."""
+    seen = hashlib.sha256()
+    for part in parts:
+        facts = part.stat()
+        seen.update(f"{part.resolve()}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
+    return seen.hexdigest()[:16]
