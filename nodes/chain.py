@@ -73,7 +73,7 @@ def extend(
     parts = [source.video] if source.video is not None else [clip.path for clip in earlier]
     edge = (earlier[-1] if direction == "forward" else earlier[0]) if earlier else None
     if settings.loop:
-        _check_loop(cutting, settings, edge, direction)
+        _check_loop(cutting, settings, edge, edge.path if edge is not None else whole, direction)
     for number in range(1, count + 1):
         last = number == count
         step = replace(settings, loop=settings.loop and last)
@@ -150,9 +150,12 @@ def _plan(settings: Settings, whole: Path, *, length: int, part: Part) -> tuple[
     return count, notes
 
 
-def _check_loop(cutting: CuttingRoom, settings: Settings, edge: Clip | None, direction: Direction) -> None:
+def _check_loop(
+    cutting: CuttingRoom, settings: Settings, edge: Clip | None, path: Path, direction: Direction
+) -> None:
     """Only a provider's own extend can close a film: a clip made from a picture would return to that picture."""
-    if direction == "backward" or edge is None or _native(cutting, settings, edge, direction) is None:
+    request, _, _ = _step(cutting, settings, edge, path, direction)
+    if request.operation is not Operation.EXTEND_VIDEO:
         raise InvalidInput(
             "This film cannot loop: that needs an extension forward by the provider that made its clips. Switch "
             "loop off, or close the film with Ray Keyframes to Video, from its last frame to its first. Nothing was "
@@ -196,11 +199,28 @@ def _after(made: Sequence[Clip], count: int, error: GenerationError) -> Generati
 def _step(
     cutting: CuttingRoom, settings: Settings, edge: Clip | None, path: Path, direction: Direction
 ) -> tuple[GenerationRequest, str, tuple[str, ...]]:
-    """The request for the next clip, who is asked for it, and how it continues, in words."""
-    if edge is not None:
-        native = _native(cutting, settings, edge, direction)
-        if native is not None:
-            return native, edge.entry.provider, (f"extended by {edge.entry.provider}'s own extend",)
+    """The request for the next clip, who is asked for it, and how it continues, in words.
+
+    With "auto", what was bought already goes before what would be bought now: a key that came or went since
+    must not make the same film cost twice.
+    """
+    native = _native(cutting, settings, edge, direction) if edge is not None else None
+    if native is None or edge is None:
+        return _continued(settings, path, direction)
+    lifecycle, name = cutting.lifecycle, edge.entry.provider
+    extended = native, name, (f"extended by {name}'s own extend",)
+    if settings.provider != AUTO or lifecycle.bought(native, name) is not None:
+        return extended
+    continued = _continued(settings, path, direction)
+    if lifecycle.bought(continued[0]) is not None or not lifecycle.configured(lifecycle.provider(name)):
+        return continued
+    return extended
+
+
+def _continued(
+    settings: Settings, path: Path, direction: Direction
+) -> tuple[GenerationRequest, str, tuple[str, ...]]:
+    """As `_step`, from the picture at the film's end: what every provider can do."""
     name = "the film's last frame" if direction == "forward" else "the film's first frame"
     picture = frames.last_frame(path) if direction == "forward" else frames.first_frame(path)
     still = images.still(picture, name=name)
@@ -217,13 +237,11 @@ def _step(
 def _native(
     cutting: CuttingRoom, settings: Settings, edge: Clip, direction: Direction
 ) -> GenerationRequest | None:
-    """The request for the provider's own extend of *edge*, if it has one and would be asked."""
+    """The request for the provider's own extend of *edge*, if it has one and another was not named."""
     entry = edge.entry
     provider = cutting.lifecycle.provider(entry.provider)
     if settings.provider not in (AUTO, provider.name) or entry.job is None:
         return None
-    if settings.provider == AUTO and not cutting.lifecycle.configured(provider):
-        return None  # a shared film: made with somebody else's account
     reference = GenerationReference(
         entry.id, entry.provider, entry.job.id, edge.path, from_text=_from_text(cutting, entry)
     )

@@ -315,3 +315,23 @@ def test_a_loop_is_asked_for_with_the_last_part_alone(work, luma):
     closing = Settings(prompt="it goes on", resolution="540p", loop=True)
     work.extend_video(closing, generations=first.generations, length=15)
     assert [create["request"]["loop"] for create in bodies(luma)] == [False, False, True]
+
+
+def test_an_extension_that_was_bought_is_recalled_when_its_key_is_gone(work, luma, monkeypatch):
+    first = work.text_to_video(FOX)
+    more = Settings(prompt="it runs", resolution="540p", aspect_ratio="auto")
+    bought = work.extend_video(more, generations=first.generations, length=10)
+    monkeypatch.delenv("LUMAAI_API_KEY")
+    again = work.extend_video(more, generations=first.generations, length=10)
+    assert again.generations == bought.generations
+
+
+def test_a_continuation_that_was_bought_is_not_bought_again_as_an_extension(work, luma, bucket):
+    """As when Luma's key was missing at first and another provider went on from the last picture."""
+    first = work.text_to_video(FOX)
+    more = Settings(prompt="it runs", resolution="540p", aspect_ratio="auto")
+    last = images.still(frames.last_frame(first.path), name="last_frame")
+    continued = work.image_to_video(more, last)
+    film = work.extend_video(more, generations=first.generations, length=10)
+    assert film.generations == (*first.generations, *continued.generations)
+    assert len(luma.creates) == 2

@@ -86,7 +86,7 @@ class Lifecycle:
 
     def quote(self, request: GenerationRequest, provider: str = AUTO) -> budget.Quote:
         """What queueing *request* would cost now. Raises as `select` does."""
-        bought = self._bought(request, provider)
+        bought = self.bought(request, provider)
         if bought is not None:
             seller = self.provider(bought.provider)
             return budget.Quote(provider=seller.name, model=bought.model, usd=bought.usd, recalled=True)
@@ -100,7 +100,7 @@ class Lifecycle:
 
         Two callers of the same request and take share one job. Raises everything in `errors`.
         """
-        bought = self._bought(request, provider)
+        bought = self.bought(request, provider)
         chosen = self.select(request, provider) if bought is None else None
         seller = (
             chosen.provider.name
@@ -188,7 +188,7 @@ class Lifecycle:
             return entry
         raise InvalidInput(f"Generation {id} is not waiting for a decision; nothing was changed.")
 
-    def _bought(self, request: GenerationRequest, provider: str) -> Entry | None:
+    def bought(self, request: GenerationRequest, provider: str = AUTO) -> Entry | None:
         """The purchase of this request that already exists. A preview never stands in for a paid clip."""
         return self.journal.live(request.fingerprint, request.take, None if provider == AUTO else provider)
 
@@ -225,12 +225,12 @@ class Lifecycle:
         pictures = self._upload(provider, client, request, clock, report)
         body = provider.encode(request, pictures)
         clock.check()
+        report(f"sending to {provider.title} ({price.words})")
         entry, is_new = self.journal.claim(
             request, provider=provider.name, local=provider.local, estimate_usd=price.usd
         )
         if not is_new:
             return self._continue(entry, request, clock, report)
-        report(f"sending to {provider.title} ({price.words})")
         entry = submit(provider, client, offer, body, self.journal, entry, clock)
         return self._finish(provider, client, entry, request, clock, report)
 
