@@ -22,7 +22,7 @@ PLACES = {
     # third-party package: the modules or packages that may import it
     "requests": ("nodes.generation.client", "nodes.generation.download"),
     "urllib3": ("nodes.generation.client", "nodes.generation.download"),
-    "sqlalchemy": ("nodes.generation.journal",),
+    "sqlalchemy": ("nodes.generation.database", "nodes.generation.journal"),
     "boto3": ("nodes.hosting.s3",),
     "botocore": ("nodes.hosting.s3",),
     "torch": ("nodes.media",),
@@ -59,6 +59,7 @@ ORDER = (
     "budget",
     "selection",
     "hosting",
+    "database",
     "journal",
     "library",
     "waiting",

@@ -500,3 +500,24 @@ def test_a_database_that_cannot_be_used_is_told_without_its_password(url):
             use()
         assert "hunter2" not in str(caught.value)
         assert caught.value.__suppress_context__
+
+
+def test_a_file_that_is_locked_for_a_moment_is_tried_again_and_a_broken_one_is_not():
+    import sqlalchemy as sa
+    from luma_ray.nodes.generation.database import patiently
+
+    def refused(reason):
+        return sa.exc.OperationalError("BEGIN", {}, Exception(reason))
+
+    answers = [refused("database is locked"), refused("database is locked"), "begun"]
+
+    def begin():
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert patiently(begin) == "begun"
+    answers[:] = [refused("disk I/O error"), "begun"]
+    with pytest.raises(sa.exc.OperationalError, match="disk I/O"):
+        patiently(begin)

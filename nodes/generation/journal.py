@@ -9,16 +9,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.pool import NullPool
 
 from .credentials import redact
+from .database import opened, patiently
 from .errors import JournalUnavailable
 from .offer import Job
 from .request import GenerationRequest, Json
@@ -31,7 +31,6 @@ DATABASE_URL: Final = "LUMA_RAY_DATABASE_URL"
 """Environment variable: one database for several ComfyUI workers instead of the local file."""
 LEASE: Final = 180.0
 """Seconds a `submitting` row belongs to the process that wrote it; longer than a create can take."""
-
 _METADATA = sa.MetaData()
 _GENERATIONS = sa.Table(
     "generations",
@@ -341,8 +340,9 @@ class Journal:
     def _transaction(self, *, writes: bool = False) -> Iterator[sa.Connection]:
         try:
             engine = self._opened().execution_options(writes=writes)
-            with engine.begin() as connection:
-                yield connection
+            with ExitStack() as stack:
+                # Only the beginning is repeated: nothing has been done by then.
+                yield patiently(lambda: stack.enter_context(engine.begin()))
         except (sa.exc.SQLAlchemyError, OSError) as error:
             cause = redact(str(getattr(error, "orig", None) or error))
             raise JournalUnavailable(
@@ -354,7 +354,7 @@ class Journal:
         with self._opening:
             if self._engine is None:
                 try:
-                    self._engine = _open(self.url)
+                    self._engine = opened(self.url, _METADATA)
                 except ImportError as error:
                     raise JournalUnavailable(
                         f"{DATABASE_URL} names a database that needs the Python package {error.name!r}, and it "
@@ -366,34 +366,6 @@ class Journal:
                         "unknown. Without the journal nothing is bought."
                     ) from None
             return self._engine
-
-
-def _open(named: str | sa.URL) -> sa.Engine:
-    url = sa.make_url(named)
-    if url.get_backend_name() != "sqlite":
-        engine = sa.create_engine(url, pool_pre_ping=True)
-        _METADATA.create_all(engine)
-        return engine
-    if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # A connection per transaction: threads never share one, and none is left open when ComfyUI ends.
-    engine = sa.create_engine(url, poolclass=NullPool)
-
-    @sa.event.listens_for(engine, "connect")
-    def _configure(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # sqlite3's own BEGIN comes too late for `writes` below
-        for pragma in ("busy_timeout = 30000", "journal_mode = WAL", "synchronous = FULL"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        # A writer takes the lock before it reads, so check-then-insert is one step for every process.
-        writes = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    with engine.execution_options(writes=True).begin() as connection:
-        _METADATA.create_all(connection)
-    return engine
 
 
 def _entry(row: Any) -> Entry:
