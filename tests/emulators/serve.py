@@ -14,7 +14,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from emulators.server import Emulator, Request
 
-EMULATORS = {"luma": "emulators.luma:LumaEmulator"}
+EMULATORS = {
+    "luma": "emulators.luma:LumaEmulator",
+    "luma_agents": "emulators.luma_agents:LumaAgentsEmulator",
+    "bedrock": "emulators.bedrock:BedrockEmulator",
+    "wavespeed": "emulators.wavespeed:WaveSpeedEmulator",
+    "llm_stats": "emulators.llm_stats:LlmStatsEmulator",
+    "railwail": "emulators.railwail:RailwailEmulator",
+    "fal": "emulators.fal:FalEmulator",
+    "replicate": "emulators.replicate:ReplicateEmulator",
+    "comfy_router": "emulators.comfy_router:ComfyRouterEmulator",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
