@@ -85,6 +85,7 @@ class Paper(Provider):
         self.statuses: list = [Completed(url="")]
         self.found: list = []
         self.submitted: list = []
+        self.keys: list = []
         self.downloads: list = []
         self.cancelled: list = []
         self.cancellation = "impossible"
@@ -92,8 +93,9 @@ class Paper(Provider):
     def encode(self, request, pictures):
         return {"prompt": request.prompt, "pictures": dict(pictures)}
 
-    def submit(self, client, offer, body):
+    def submit(self, client, offer, body, key):
         self.submitted.append(body)
+        self.keys.append(key)
         return _next(self.submits, default=Job(id=f"job-{len(self.submitted)}"))
 
     def status(self, client, job):
@@ -102,14 +104,14 @@ class Paper(Provider):
     def upload(self, client, still):
         return f"uploaded:{still.sha256}"
 
-    def reconcile(self, client, asked, since, known):
+    def reconcile(self, client, create):
         return _next(self.found, default=None)
 
     def cancel(self, client, job):
         self.cancelled.append(job.id)
         return self.cancellation
 
-    def download(self, completed, path, *, request, clock, progress):
+    def download(self, client, completed, path, *, request, clock, progress):
         _next(self.downloads, default=None)
         path.write_bytes(b"clip")
         progress(1.0)

@@ -20,11 +20,11 @@ OWN = {"luma_ray", "nodes", "generation", "providers", "hosting", "media", "test
 
 PLACES = {
     # third-party package: the modules or packages that may import it
-    "requests": ("nodes.generation.client", "nodes.generation.download"),
-    "urllib3": ("nodes.generation.client", "nodes.generation.download"),
+    "requests": ("nodes.generation.connection", "nodes.generation.client", "nodes.generation.download"),
+    "urllib3": ("nodes.generation.connection",),
     "sqlalchemy": ("nodes.generation.database", "nodes.generation.journal"),
-    "boto3": ("nodes.hosting.s3",),
-    "botocore": ("nodes.hosting.s3",),
+    "boto3": ("nodes.hosting.s3", "nodes.providers.bedrock"),
+    "botocore": ("nodes.hosting.s3", "nodes.providers.bedrock"),
     "torch": ("nodes.media",),
     "PIL": ("nodes.media",),
     "av": ("nodes.media",),
@@ -53,6 +53,7 @@ ORDER = (
     "request",
     "clock",
     "credentials",
+    "connection",
     "client",
     "download",
     "offer",

@@ -11,9 +11,10 @@ import pytest
 from emulators.server import Fault, FileHost, Reply, html_reply
 from fakes import FakeClock
 from loopback import Authority, authority, over_tls, port
+from luma_ray.nodes.generation import connection, errors
 from luma_ray.nodes.generation import download as module
-from luma_ray.nodes.generation import errors
-from luma_ray.nodes.generation.download import ALLOWED_HOSTS, download
+from luma_ray.nodes.generation.connection import ALLOWED_HOSTS
+from luma_ray.nodes.generation.download import download
 from luma_ray.nodes.generation.library import Library
 
 CLIP = bytes(range(256)) * 1000
@@ -55,7 +56,7 @@ def names(monkeypatch):
 @pytest.fixture
 def public(monkeypatch):
     """Let addresses of this machine pass for public ones."""
-    monkeypatch.setattr(module, "_public", lambda address: True)
+    monkeypatch.setattr(connection, "public", lambda address: True)
 
 
 def fetch(url, path, clock=None, progress=lambda fraction: None) -> Path:
@@ -366,4 +367,4 @@ def test_a_certificate_bundle_that_is_not_there_is_named(host, tmp_path, monkeyp
     ],
 )
 def test_which_addresses_are_public(address, public):
-    assert module._public(address) is public
+    assert connection.public(address) is public

@@ -24,8 +24,8 @@ from luma_ray.nodes.generation.credentials import Credentials, Secret
 from luma_ray.nodes.generation.journal import Journal
 from luma_ray.nodes.generation.library import Library
 from luma_ray.nodes.generation.lifecycle import Lifecycle
-from luma_ray.nodes.generation.offer import Completed, Failed, Job, Pending
-from luma_ray.nodes.generation.ray import ASPECT_RATIOS, CONCEPTS, RESOLUTIONS
+from luma_ray.nodes.generation.offer import Completed, Failed, Job, Pending, Unanswered
+from luma_ray.nodes.generation.ray import ASPECT_RATIOS, CONCEPTS
 from luma_ray.nodes.generation.request import GenerationReference, GenerationRequest, Operation
 from luma_ray.nodes.generation.selection import refusals
 from luma_ray.nodes.hosting import HOSTS
@@ -34,6 +34,7 @@ from luma_ray.nodes.providers import PROVIDERS
 from luma_ray.nodes.providers.luma import Luma
 from lumaai.types import GenerationCreateParams
 
+RESOLUTIONS = ("540p", "720p", "1080p", "4k")
 LUMA = Luma()
 A, B = picture("ab" * 32), picture("cd" * 32)
 URLS = {"ab" * 32: "https://pictures.test/a.png", "cd" * 32: "https://pictures.test/b.png"}
@@ -70,7 +71,11 @@ def extend(**others: Any) -> GenerationRequest:
 def submitted(luma: LumaEmulator, request: GenerationRequest) -> Job:
     (offer, reasons) = refusals(LUMA, request)
     assert reasons == []
-    return LUMA.submit(client_for(luma), offer, LUMA.encode(request, URLS))
+    return LUMA.submit(client_for(luma), offer, LUMA.encode(request, URLS), "key")
+
+
+def lost(asked: dict[str, Any], since: float, known: Any) -> Unanswered:
+    return Unanswered(key="key", asked=asked, since=since, known=known)
 
 
 def outcome(luma: LumaEmulator, job: Job) -> Any:
@@ -431,7 +436,7 @@ def listed(
 def found(
     request: GenerationRequest, *pages: list[Any], known: tuple[str, ...] = (), **options: Any
 ) -> str | None:
-    job = LUMA.reconcile(Pages(*pages, **options), request.describe(), NOW, known)
+    job = LUMA.reconcile(Pages(*pages, **options), lost(request.describe(), NOW, known))
     return None if job is None else job.id
 
 
@@ -446,7 +451,7 @@ def test_an_unanswered_create_is_found_at_the_emulator(luma, clock):
     wanted = submitted(luma, request)
     submitted(luma, replace(request, duration=5))
     since = luma.creates[1].created_at
-    assert LUMA.reconcile(client_for(luma), request.describe(), since, []) == wanted
+    assert LUMA.reconcile(client_for(luma), lost(request.describe(), since, [])) == wanted
 
 
 def test_a_create_that_never_arrived_is_not_found():
@@ -532,7 +537,8 @@ def test_the_spellings_of_a_time_mean_the_same_moment(created, monkeypatch):
     try:
         assert found(ask(), [listed(ask(), created=created)]) == JOBS[0]
         assert (
-            LUMA.reconcile(Pages([listed(ask(), created=created)]), ask().describe(), NOW + 9000, []) is None
+            LUMA.reconcile(Pages([listed(ask(), created=created)]), lost(ask().describe(), NOW + 9000, []))
+            is None
         )
     finally:
         monkeypatch.undo()
@@ -579,14 +585,14 @@ def test_later_pages_are_looked_through():
         listed(ask(prompt="filler"), f"filler-{number}", NOW + 60 - number / 10) for number in range(100)
     ]
     pages = Pages(filler, filler, [listed(ask(), created=NOW)])
-    assert LUMA.reconcile(pages, ask().describe(), NOW, []).id == JOBS[0]
+    assert LUMA.reconcile(pages, lost(ask().describe(), NOW, [])).id == JOBS[0]
     assert pages.asked == [{"limit": 100, "offset": offset} for offset in (0, 100, 200)]
 
 
 def test_pages_older_than_the_create_are_not_asked_for():
     old = [listed(ask(prompt="old"), "old-1", NOW - 10), listed(ask(prompt="old"), "old-2", NOW - 900)]
     pages = Pages(old, [listed(ask())])
-    assert LUMA.reconcile(pages, ask().describe(), NOW, []) is None
+    assert LUMA.reconcile(pages, lost(ask().describe(), NOW, [])) is None
     assert len(pages.asked) == 1
 
 
@@ -597,7 +603,7 @@ def test_a_list_that_begins_with_the_oldest_is_looked_through_too():
 
 def test_a_list_without_end_is_left_at_some_point():
     pages = Pages([listed(ask(prompt="filler"))], endless=True)
-    assert LUMA.reconcile(pages, ask().describe(), NOW, []) is None
+    assert LUMA.reconcile(pages, lost(ask().describe(), NOW, [])) is None
     assert len(pages.asked) <= 50
 
 
@@ -607,7 +613,7 @@ def test_a_page_of_the_emulator_is_not_the_whole_list():
         since = luma.creates[0].created_at
         for _ in range(120):
             submitted(luma, ask(prompt="filler"))
-        assert LUMA.reconcile(client_for(luma), ask().describe(), since, []) == wanted
+        assert LUMA.reconcile(client_for(luma), lost(ask().describe(), since, [])) == wanted
 
 
 @pytest.mark.parametrize(
@@ -619,13 +625,13 @@ def test_a_list_outside_the_contract_is_unexpected(answer):
             return answer
 
     with pytest.raises(errors.UnexpectedReply), decoding("Luma"):
-        LUMA.reconcile(Odd(), ask().describe(), NOW, [])
+        LUMA.reconcile(Odd(), lost(ask().describe(), NOW, []))
 
 
 def test_a_list_that_cannot_be_read_is_not_an_empty_list(luma):
     luma.fail_next("GET", "/generations", Fault.status(500), times=4)
     with pytest.raises(errors.ProviderUnavailable):
-        LUMA.reconcile(client_for(luma), ask().describe(), NOW, [])
+        LUMA.reconcile(client_for(luma), lost(ask().describe(), NOW, []))
 
 
 # -- whole lives --------------------------------------------------------------------------------------------

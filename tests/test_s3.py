@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import boto3
 import pytest
 import requests
-from fakes import picture
+from fakes import FakeClock, picture
 from luma_ray.nodes.generation import errors
 from luma_ray.nodes.generation.credentials import Credentials
 from luma_ray.nodes.generation.hosting import choose
@@ -17,6 +17,7 @@ from luma_ray.nodes.generation.request import StillImage
 from luma_ray.nodes.hosting import HOSTS
 from luma_ray.nodes.hosting.s3 import S3, URL_LIFE
 
+CLOCK = FakeClock()
 SECRET = "aws-secret-0123456789abcdef"
 PNG = b"\x89PNG the pixels"
 
@@ -59,14 +60,14 @@ def keys(bucket) -> list[str]:
 
 def failure(credentials) -> str:
     with pytest.raises(errors.UploadFailed, match=r"Nothing was (sent or )?billed") as caught:
-        S3().publish(still(), credentials)
+        S3().publish(still(), credentials, CLOCK)
     assert SECRET not in str(caught.value)
     assert caught.value.__suppress_context__
     return str(caught.value)
 
 
 def test_a_picture_is_put_there_as_png_under_the_hash_of_its_pixels(bucket, credentials):
-    S3().publish(still(), credentials)
+    S3().publish(still(), credentials, CLOCK)
     (key,) = keys(bucket)
     assert key == f"luma-ray/{'ab' * 32}.png"
     stored = bucket.Object(key).get()
@@ -77,18 +78,18 @@ def test_a_picture_is_put_there_as_png_under_the_hash_of_its_pixels(bucket, cred
 def test_the_same_content_is_put_there_once(bucket, credentials):
     encoded = []
     for _ in range(3):
-        S3().publish(still(encoded=encoded), credentials)
+        S3().publish(still(encoded=encoded), credentials, CLOCK)
     assert len(keys(bucket)) == 1
     assert encoded == ["image/png"]
 
 
 def test_other_content_is_put_beside_it(bucket, credentials):
-    links = {S3().publish(still(sha), credentials).split("?")[0] for sha in ("ab" * 32, "cd" * 32)}
+    links = {S3().publish(still(sha), credentials, CLOCK).split("?")[0] for sha in ("ab" * 32, "cd" * 32)}
     assert len(links) == len(keys(bucket)) == 2
 
 
 def test_the_link_works_for_anybody_and_for_a_day(bucket, credentials):
-    link = S3().publish(still(), credentials)
+    link = S3().publish(still(), credentials, CLOCK)
     reply = requests.get(link, timeout=5)
     assert (reply.status_code, reply.content) == (200, PNG + b"ab" * 32)
     assert reply.headers["Content-Type"] == "image/png"
@@ -100,7 +101,7 @@ def test_the_link_works_for_anybody_and_for_a_day(bucket, credentials):
 
 def test_the_folder_in_the_bucket_can_be_chosen(bucket, credentials, monkeypatch):
     monkeypatch.setenv("LUMA_RAY_S3_PREFIX", "/films/tests/")
-    S3().publish(still(), credentials)
+    S3().publish(still(), credentials, CLOCK)
     assert keys(bucket) == [f"films/tests/{'ab' * 32}.png"]
 
 
@@ -108,14 +109,14 @@ def test_the_settings_may_be_saved_beside_the_keys(bucket, credentials, monkeypa
     for name in ("LUMA_RAY_S3_BUCKET", "LUMA_RAY_S3_ENDPOINT"):
         credentials.save(name, credentials.setting(name))
         monkeypatch.delenv(name)
-    S3().publish(still(), credentials)
+    S3().publish(still(), credentials, CLOCK)
     assert len(keys(bucket)) == 1
 
 
 def test_eight_threads_can_publish_at_once(bucket, credentials):
     shas = [f"{number:064x}" for number in range(4)] * 2
     with ThreadPoolExecutor(8) as pool:
-        links = list(pool.map(lambda sha: S3().publish(still(sha), credentials), shas))
+        links = list(pool.map(lambda sha: S3().publish(still(sha), credentials, CLOCK), shas))
     assert [requests.get(link, timeout=5).content[len(PNG) :].decode() for link in links] == shas
 
 
@@ -128,7 +129,7 @@ def test_at_amazon_the_link_names_the_buckets_region(account, credentials, monke
     monkeypatch.setenv("LUMA_RAY_S3_BUCKET", "pictures")
     monkeypatch.setenv("LUMA_RAY_S3_REGION", region)
     monkeypatch.setattr("luma_ray.nodes.hosting.s3._exists", lambda client, place: True)
-    assert urlsplit(S3().publish(still(), credentials)).hostname == host
+    assert urlsplit(S3().publish(still(), credentials, CLOCK)).hostname == host
 
 
 # -- what can be wrong --------------------------------------------------------------------------------------
@@ -214,6 +215,6 @@ def test_without_any_hosting_every_way_is_named_and_nothing_is_billed(credential
 
 
 def test_a_picture_is_not_encoded_before_the_bucket_is_known_to_lack_it(bucket, credentials):
-    S3().publish(still(), credentials)
-    assert S3().publish(picture(), credentials)  # the same hash: what it would encode to is not asked
+    S3().publish(still(), credentials, CLOCK)
+    assert S3().publish(picture(), credentials, CLOCK)  # the same hash: what it would encode to is not asked
     assert bucket.Object(keys(bucket)[0]).get()["Body"].read() == PNG + b"ab" * 32

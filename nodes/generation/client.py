@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import requests
-import urllib3
 
 from .clock import Clock
+from .connection import (
+    NotPublic,
+    Session,
+    allowed,
+    certainly_not_sent,
+    certificates,
+    network_reason,
+    origin,
+    public_session,
+)
 from .credentials import redact
 from .errors import (
     GenerationError,
@@ -27,6 +35,7 @@ from .errors import (
     SubmissionUncertain,
     Unauthorized,
     UnexpectedReply,
+    UploadFailed,
 )
 from .request import Json
 
@@ -38,27 +47,31 @@ READ_ATTEMPTS: Final = 4
 LONGEST_PAUSE: Final = 60.0
 """Seconds; a Retry-After beyond it is not obeyed within one read, the caller comes back later."""
 _TRANSIENT: Final = frozenset({408, 425, 500, 502, 503, 504})
+UPLOAD_TIMEOUT: Final = (10.0, 120.0)
+_ODD: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError)
+"""What unpacking an answer raises where it has another shape."""
 _UNREADABLE: Final = (ValueError, RecursionError)
 """What `json.loads` raises; the second for brackets nested thousands deep."""
-
-
-class _Busy(ProviderUnavailable):
-    """An error that passes, with the seconds after which the provider wants to be asked again."""
-
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
 
 
 class _TooLarge(requests.RequestException):
     """An answer beyond `MOST_BYTES`."""
 
 
-class Session(requests.Session):
-    """One that leaves redirects alone: even when told so, requests reads their whole body and parses the target."""
+@dataclass(frozen=True)
+class Answer:
+    """An answer that is not success, for a provider that explains its own errors."""
 
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """None whatever was answered."""
+    status: int
+    headers: Mapping[str, str]
+    content: Any
+    """The decoded JSON; None where it is none."""
+    paid: bool
+    """Whether it answers a create."""
+    words: str
+    """The provider's own words in it, shortened and without secrets, led by ": "; or empty."""
+    retry_after: float | None
+    """Seconds it asks to wait."""
 
 
 class Client:
@@ -71,6 +84,9 @@ class Client:
         sign: Callable[[], Mapping[str, str]],
         clock: Clock,
         error_text: Callable[[Any], str] = lambda _: "",
+        *,
+        explain: Callable[[Answer], GenerationError | None] = lambda _: None,
+        setting: Callable[[str], str] = lambda _: "",
     ) -> None:
         self.title = title
         self.base_url = base_url.rstrip("/") + "/"
@@ -80,59 +96,85 @@ class Client:
                 f"The address set for {title} is not an http or https URL; correct the environment variable that "
                 "holds it. Nothing was sent or billed."
             )
+        self.setting = setting
+        """What the machine's owner set under a name (environment or key file); empty where nothing is."""
+        self.clock = clock
         self._sign = sign
-        self._clock = clock
         self._error_text = error_text
+        self._explain = explain
 
-    def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Any:
+    def owns(self, url: str) -> bool:
+        """Whether *url* is at the provider's own origin, so that it may be asked with the key."""
+        try:
+            return origin(urljoin(self.base_url, url)) == origin(self.base_url)
+        except ValueError:
+            return False
+
+    def get(
+        self,
+        path: str,
+        params: Mapping[str, str | int] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        hold: float = 0,
+        attempts: int = READ_ATTEMPTS,
+    ) -> Any:
         """Read JSON. Repeated when there is no answer, on 408, 425, 429 and 5xx; Retry-After is obeyed.
 
-        *path* is relative to the base URL, without a query.
+        *path* is relative to the base URL, or a URL of its origin. *hold* is how long the provider may keep the
+        answer back (a long poll), seconds.
 
         Raises: ProviderUnavailable, Rejected and its kinds, UnexpectedReply.
         """
-        for attempt in range(READ_ATTEMPTS):
+        for attempt in range(attempts):
             pause = 0.5 * 2**attempt * (1 + random.random() / 2)  # noqa: S311 - jitter, not a secret
             try:
-                return self._read(path, params)
-            except (RateLimited, _Busy) as error:
+                return self._read("GET", path, params=params, headers=headers, hold=hold)
+            except (RateLimited, ProviderUnavailable) as error:
                 if error.retry_after is not None:
                     pause = max(pause, error.retry_after)
                 last: GenerationError = error
-            except ProviderUnavailable as error:
-                last = error
-            if self._clock.stopped or pause > LONGEST_PAUSE:
+            if self.clock.stopped or pause > LONGEST_PAUSE:
                 break
-            if attempt + 1 < READ_ATTEMPTS:
-                self._clock.sleep(pause)
+            if attempt + 1 < attempts:
+                self.clock.sleep(pause)
         raise last
 
-    def create(self, path: str, body: Json) -> Any:
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        files: Mapping[str, tuple[str, bytes, str]] | None = None,
+    ) -> Any:
+        """Anything else that costs nothing: asking for a price or a list by POST, an upload, a cancellation. Once.
+
+        *files* (field: name, content, media type) are sent as a form, with *body* as its other fields. Gives the
+        decoded JSON, None for an empty answer. Raises as `get`.
+        """
+        return self._read(method, path, body=body, headers=headers, files=files)
+
+    def create(self, path: str, body: Json, *, headers: Mapping[str, str] | None = None) -> Any:
         """Send a billable request, once.
 
         Raises: Rejected and its kinds (not billed), ProviderUnavailable (it never left this machine, not
         billed), SubmissionUncertain (sent, and no usable answer: it may be billed).
         """
         try:
-            response, content = self._send("POST", path, body=body)
+            response, content = self._send("POST", path, body=body, headers=headers)
         except requests.RequestException as error:
             if certainly_not_sent(error):
                 raise ProviderUnavailable(
-                    f"{self.title} could not be reached ({_network_reason(error)}). Nothing was sent or billed."
+                    f"{self.title} could not be reached ({network_reason(error)}). Nothing was sent or billed."
                 ) from None
             raise SubmissionUncertain(
                 f"The request went out to {self.title}, and the connection ended before an answer came "
-                f"({_network_reason(error)}). It may have been created and billed."
+                f"({network_reason(error)}). It may have been created and billed."
             ) from None
-        code = response.status_code
-        # 303 is how a server says that it did what was asked and shows the result elsewhere.
-        if code >= 500 or code in (303, 408):
-            raise SubmissionUncertain(
-                f"{self.title} answered with error {code} to a paid request{self._words(content)}. "
-                "It may have been created and billed."
-            )
-        if code >= 300:
-            raise self._refusal(response, content, " Nothing was billed.")
+        if response.status_code >= 300:
+            raise self._failure(response, content, paid=True)
         try:
             return json.loads(content)
         except _UNREADABLE:
@@ -141,20 +183,100 @@ class Client:
                 "It may have been created and billed."
             ) from None
 
-    def _read(self, path: str, params: Mapping[str, str | int] | None) -> Any:
+    def send_file(
+        self, url: str, content: bytes, headers: Mapping[str, str] | None = None, method: str = "PUT"
+    ) -> None:
+        """Put *content* where a reply said, with these headers and without any key.
+
+        Raises UploadFailed, whose text never holds the URL: it is signed.
+        """
+        host = _host(url)
+        if not host or not allowed(url):
+            raise UploadFailed(
+                f"{self.title} gave an address for the picture that is not https ({host or 'no host'}); nothing was "
+                "sent there, nothing was billed."
+            )
         try:
-            response, content = self._send("GET", path, params=params)
+            with public_session() as session:
+                response = session.request(
+                    method,
+                    url,
+                    data=content,
+                    headers=dict(headers or {}),
+                    auth=lambda prepared: prepared,  # nothing of ~/.netrc either
+                    timeout=UPLOAD_TIMEOUT,
+                    allow_redirects=False,
+                    stream=True,
+                    verify=certificates(),
+                )
+                response.close()
+        except NotPublic:
+            raise UploadFailed(
+                f"{self.title} gave an address for the picture that is not on the public internet ({host}); nothing "
+                "was sent there, nothing was billed."
+            ) from None
+        except requests.RequestException as error:
+            raise UploadFailed(
+                f"The picture could not be sent to {host} ({network_reason(error)}). Nothing was billed."
+            ) from None
+        if not 200 <= response.status_code < 300:
+            raise UploadFailed(
+                f"{host} did not take the picture ({response.status_code}). Nothing was billed."
+            )
+
+    def signature(self) -> Mapping[str, str]:
+        """The headers that prove who asks. Raises Unauthorized for a key that cannot be one."""
+        headers = self._sign()
+        if not all(value.isascii() and value.isprintable() for value in headers.values()):
+            raise Unauthorized(
+                f"The key for {self.title} holds a character that no key has (a line break, a dash or quotation "
+                "mark from a word processor). Nothing was sent or billed. Copy it again."
+            )
+        return headers
+
+    def error(
+        self, status: int, words: str = "", *, paid: bool, retry_after: float | None = None
+    ) -> GenerationError:
+        """The error for an answer that says *status*, in HTTP or inside an envelope; *words* are the provider's.
+
+        *paid*: it answers a create.
+        """
+        text = _shortened(words)
+        if not paid and status in _TRANSIENT:
+            return ProviderUnavailable(
+                f"{self.title} answered with error {status}{text}.", retry_after=retry_after
+            )
+        # 303 is how a server says that it did what was asked and shows the result elsewhere.
+        if paid and (status >= 500 or status in (303, 408)):
+            return SubmissionUncertain(
+                f"{self.title} answered with error {status} to a paid request{text}. "
+                "It may have been created and billed."
+            )
+        return self._refusal(status, text, " Nothing was billed." if paid else "", retry_after)
+
+    def _read(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
+        files: Mapping[str, tuple[str, bytes, str]] | None = None,
+        hold: float = 0,
+    ) -> Any:
+        try:
+            response, content = self._send(
+                method, path, params=params, body=body, headers=headers, files=files, hold=hold
+            )
         except _TooLarge:
             raise UnexpectedReply(f"{self.title} answered with more than {MOST_BYTES >> 20} MiB.") from None
         except requests.RequestException as error:
-            raise ProviderUnavailable(f"{self.title} did not answer ({_network_reason(error)}).") from None
-        if response.status_code in _TRANSIENT:
-            raise _Busy(
-                f"{self.title} answered with error {response.status_code}{self._words(content)}.",
-                retry_after=self._retry_after(response),
-            )
+            raise ProviderUnavailable(f"{self.title} did not answer ({network_reason(error)}).") from None
         if response.status_code >= 300:
-            raise self._refusal(response, content, "")
+            raise self._failure(response, content, paid=False)
+        if method != "GET" and not content.strip():
+            return None
         try:
             return json.loads(content)
         except _UNREADABLE:
@@ -167,13 +289,17 @@ class Client:
         *,
         params: Mapping[str, str | int] | None = None,
         body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
+        files: Mapping[str, tuple[str, bytes, str]] | None = None,
+        hold: float = 0,
     ) -> tuple[requests.Response, bytes]:
         url = urljoin(self.base_url, path)
-        if _origin(url) != _origin(self.base_url):
+        if not self.owns(url):
             raise UnexpectedReply(
-                f"{self.title} pointed at another host ({urlsplit(url).hostname}); its key is not sent there."
+                f"{self.title} pointed at another host ({_host(url)}); its key is not sent there."
             )
         verify = certificates()
+        connect, read = UPLOAD_TIMEOUT if files else TIMEOUT
         # A new connection each time: on one that was kept, a create can meet a closing peer, and then
         # nobody knows whether it arrived.
         with Session() as session:
@@ -181,10 +307,12 @@ class Client:
                 method,
                 url,
                 params=params,
-                json=body,
-                headers={"Accept": "application/json", **self._signature()},
+                json=None if files else body,
+                data=body if files else None,
+                files=files,
+                headers={"Accept": "application/json", **(headers or {}), **self.signature()},
                 auth=lambda prepared: prepared,  # or ~/.netrc would replace our Authorization
-                timeout=TIMEOUT,
+                timeout=(connect, read + hold),
                 allow_redirects=False,
                 stream=True,
                 verify=verify,
@@ -192,21 +320,26 @@ class Client:
             with response:
                 return response, _limited(response)
 
-    def _signature(self) -> Mapping[str, str]:
-        headers = self._sign()
-        if not all(value.isascii() and value.isprintable() for value in headers.values()):
-            raise Unauthorized(
-                f"The key for {self.title} holds a character that no key has (a line break, a dash or quotation "
-                "mark from a word processor). Nothing was sent or billed. Copy it again."
-            )
-        return headers
+    def _failure(self, response: requests.Response, content: bytes, *, paid: bool) -> GenerationError:
+        """The error for an answer that is not success: the provider's own explanation, else by its status."""
+        status, retry_after = response.status_code, self._retry_after(response)
+        try:
+            decoded = json.loads(content)
+        except _UNREADABLE:
+            decoded = None
+        words = self._words(decoded)
+        answer = Answer(status, response.headers, decoded, paid, _shortened(words), retry_after)
+        try:
+            explained = self._explain(answer)
+        except _ODD:
+            explained = None  # an error in another shape than documented
+        return explained or self.error(status, words, paid=paid, retry_after=retry_after)
 
-    def _refusal(self, response: requests.Response, content: bytes, billing: str) -> GenerationError:
-        code, words = response.status_code, self._words(content)
-        match code:
+    def _refusal(self, status: int, words: str, billing: str, retry_after: float | None) -> GenerationError:
+        match status:
             case 401 | 403:
                 return Unauthorized(
-                    f"{self.title} does not accept the key ({code}){words}. Check that it is the key for this "
+                    f"{self.title} does not accept the key ({status}){words}. Check that it is the key for this "
                     f"API and that it is still active.{billing}"
                 )
             case 402:
@@ -216,23 +349,21 @@ class Client:
             case 429:
                 return RateLimited(
                     f"Rate Limit Exceeded: {self.title} wants fewer requests at a time{words}.{billing}",
-                    retry_after=self._retry_after(response),
+                    retry_after=retry_after,
                 )
-            case _ if code < 400:
+            case _ if 300 <= status < 400:
                 return Rejected(
-                    f"{self.title} answered with a redirect ({code}): this address no longer serves its API."
+                    f"{self.title} answered with a redirect ({status}): this address no longer serves its API."
                     f"{billing}"
                 )
             case _:
-                return Rejected(f"{self.title} refused the request ({code}){words}.{billing}")
+                return Rejected(f"{self.title} refused the request ({status}){words}.{billing}")
 
-    def _words(self, content: bytes) -> str:
+    def _words(self, decoded: Any) -> str:
         try:
-            words = self._error_text(json.loads(content)).split()
-        except (*_UNREADABLE, KeyError, TypeError, AttributeError, IndexError):
+            return " ".join(self._error_text(decoded).split())
+        except _ODD:
             return ""
-        text = redact(" ".join(words))[:300].rstrip(".")
-        return f": {text}" if text else ""
 
     def _retry_after(self, response: requests.Response) -> float | None:
         """Seconds that the answer asks to wait, told as a number or as a date."""
@@ -241,41 +372,10 @@ class Client:
             seconds = float(told)
         except ValueError:
             try:
-                seconds = parsedate_to_datetime(told).timestamp() - self._clock.now()
+                seconds = parsedate_to_datetime(told).timestamp() - self.clock.now()
             except (ValueError, TypeError):  # Python 3.10's parser raises the second on some nonsense
                 return None
         return max(seconds, 0.0) if math.isfinite(seconds) else None
-
-
-def certificates() -> bool | str:
-    """What `requests` should verify servers with: it reads its own two variables, and not SSL_CERT_FILE.
-
-    Raises ProviderUnavailable when the environment names a file that is not there.
-    """
-    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
-        bundle = os.environ.get(variable)
-        if bundle and not Path(bundle).exists():
-            raise ProviderUnavailable(
-                f"The environment variable {variable} names {bundle}, and there is no such file: no server can be "
-                "verified. Nothing was sent or billed."
-            )
-        if bundle:
-            return bundle
-    return True
-
-
-def certainly_not_sent(error: requests.RequestException) -> bool:
-    """Whether *error* happened before the request could leave: no name, no connection, no certificate."""
-    if isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.InvalidSchema)):
-        return True
-    if isinstance(error, requests.exceptions.SSLError):
-        # Only this one: every other error of TLS can also come after the request went out.
-        return "CERTIFICATE_VERIFY_FAILED" in str(error)
-    if isinstance(error, requests.exceptions.ProxyError) and "Tunnel connection failed" in str(error):
-        return (
-            True  # urllib3 says "proxy" of every break behind one, also of those after the request went out
-        )
-    return any(isinstance(cause, urllib3.exceptions.NewConnectionError) for cause in _causes(error))
 
 
 def _usable(url: str) -> bool:
@@ -287,32 +387,17 @@ def _usable(url: str) -> bool:
         return False
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """*error*, what it wraps and what it was raised from.
-
-    Not its `__context__`: that is whatever the caller was handling meanwhile, another failure perhaps.
-    """
-    seen: list[BaseException] = [error]
-    for item in seen:
-        yield item
-        linked = [item.__cause__, getattr(item, "reason", None), *item.args]
-        seen += [link for link in linked if isinstance(link, BaseException) and link not in seen]
+def _shortened(words: str) -> str:
+    """What a provider said, as the end of our sentence: ": its words" without secrets, or nothing."""
+    text = redact(" ".join(words.split()))[:300].rstrip(".")
+    return f": {text}" if text else ""
 
 
-def _network_reason(error: requests.RequestException) -> str:
-    """A few words for the person; the exception's own text holds the whole URL."""
-    names = {type(cause).__name__ for cause in _causes(error)}
-    if "NameResolutionError" in names or "gaierror" in names:
-        return "its name could not be resolved"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "the proxy did not connect"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "its certificate could not be verified"
-    if isinstance(error, requests.exceptions.Timeout):
-        return "it took too long"
-    if "ConnectionRefusedError" in names:
-        return "the connection was refused"
-    return "the connection broke"
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _limited(response: requests.Response) -> bytes:
@@ -324,17 +409,12 @@ def _limited(response: requests.Response) -> bytes:
     return content
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return (parts.scheme, parts.hostname, parts.port)
-
-
 @contextmanager
 def decoding(title: str) -> Iterator[None]:
     """Turn the errors of unpacking an answer into `UnexpectedReply`, whose text holds nothing of the answer."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except _ODD as error:
         raise UnexpectedReply(
             f"{title} answered outside its documented contract ({type(error).__name__})."
         ) from None

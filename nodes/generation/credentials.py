@@ -70,6 +70,8 @@ class Credentials:
 
     def setting(self, name: str) -> str:
         """A setting that is no secret, such as a bucket's name, kept like the keys; empty when there is none."""
+        if not name:
+            return ""
         return os.environ.get(name, "").strip() or self._saved().get(name, "").strip()
 
     def find(self, names: Sequence[str]) -> dict[str, Secret] | None:

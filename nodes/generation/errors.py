@@ -9,6 +9,8 @@ GenerationError
 ├── Rejected                  the provider refused the request                    nothing billed
 │   ├── Unauthorized            401, 403
 │   ├── InsufficientCredits     402
+│   ├── ContentRefused          its rules on content: moderation before the job
+│   ├── ModelNotServed          the account, or the service now, does not have the model
 │   └── RateLimited             429
 ├── ProviderUnavailable       no answer, and certainly no job                     nothing billed
 ├── UnexpectedReply           an answer that is not in the provider's contract    the job, if there is one, is kept
@@ -60,6 +62,14 @@ class InsufficientCredits(Rejected):
     """The account has too little money (402)."""
 
 
+class ContentRefused(Rejected):
+    """The provider's rules on content do not allow the prompt or a picture. Nothing was billed."""
+
+
+class ModelNotServed(Rejected):
+    """The provider does not serve this model, or not to this account. Nothing was billed."""
+
+
 class RateLimited(Rejected):
     """Too many requests (429)."""
 
@@ -70,7 +80,12 @@ class RateLimited(Rejected):
 
 
 class ProviderUnavailable(GenerationError):
-    """No answer to a read, or a create that certainly never left this machine. Nothing was billed for it."""
+    """No answer to a read, or a create that certainly did not become a job. Nothing was billed for it."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """Seconds the provider asks to wait; None when it does not say."""
 
 
 class UnexpectedReply(GenerationError):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from .credentials import Credentials
-from .errors import HostingRequired
+from .client import Client, decoding
+from .clock import Clock
+from .credentials import Credentials, Secret
+from .errors import GenerationError, HostingRequired, UploadFailed
 from .request import StillImage
+
+if TYPE_CHECKING:
+    from .client import Answer
 
 
 class Hosting(ABC):
@@ -20,21 +25,73 @@ class Hosting(ABC):
     """Names (environment or key file) that must be set for it to be used."""
     how: ClassVar[str]
     """How to set it up, as one sentence."""
+    life: ClassVar[float]
+    """Seconds for which a URL works after `publish`."""
+    finds_again: ClassVar[bool] = False
+    """`publish` itself sees that a picture is there already, so its URLs need not be remembered."""
 
     def ready(self, credentials: Credentials) -> bool:
         """Whether it is configured on this machine. Sends nothing."""
         return all(credentials.source(name) != "missing" for name in self.settings)
 
     @abstractmethod
-    def publish(self, still: StillImage, credentials: Credentials) -> str:
+    def publish(self, still: StillImage, credentials: Credentials, clock: Clock) -> str:
         """Put the picture there, once per content, and return its URL. Raises UploadFailed."""
 
 
-def choose(hosts: Sequence[Hosting], credentials: Credentials, provider: str) -> Hosting:
-    """The first hosting that is configured. Raises HostingRequired, naming every way to set one up."""
-    for hosting in hosts:
-        if hosting.ready(credentials):
-            return hosting
+class WebHosting(Hosting):
+    """A hosting spoken to over HTTP with a key: `settings` are its secrets."""
+
+    base_url: ClassVar[str]
+    base_url_variable: ClassVar[str]
+
+    @abstractmethod
+    def sign(self, secrets: Mapping[str, Secret]) -> dict[str, str]:
+        """Headers that prove who asks."""
+
+    def error_text(self, reply: Any) -> str:
+        """The service's own words in the body of an error answer, or an empty string."""
+        return ""
+
+    def explain(self, answer: Answer) -> GenerationError | None:
+        """The error for an answer whose status alone would be misunderstood; None: as the status says."""
+        return None
+
+    @abstractmethod
+    def store(self, client: Client, content: bytes, media_type: str, name: str) -> str:
+        """Put a file called *name* there and return its URL."""
+
+    def publish(self, still: StillImage, credentials: Credentials, clock: Clock) -> str:
+        """Put the picture there as PNG and return its URL. Raises UploadFailed."""
+        secrets = credentials.find(self.settings) or {}
+        try:
+            client = Client(
+                self.title,
+                credentials.setting(self.base_url_variable) or self.base_url,
+                lambda: self.sign(secrets),
+                clock,
+                self.error_text,
+                explain=self.explain,
+                setting=credentials.setting,
+            )
+            with decoding(self.title):
+                return self.store(client, still.encode("image/png"), "image/png", f"{still.sha256[:32]}.png")
+        except UploadFailed:
+            raise
+        except GenerationError as error:
+            raise UploadFailed(
+                f"The picture could not be put at {self.title}: {error} No clip was bought, nothing was billed."
+            ) from None
+
+
+def choose(hosts: Sequence[Hosting], credentials: Credentials, provider: str, preferred: str = "") -> Hosting:
+    """The hosting called *preferred* if it is configured, else the first that is.
+
+    Raises HostingRequired, naming every way to set one up.
+    """
+    ready = [hosting for hosting in hosts if hosting.ready(credentials)]
+    for hosting in sorted(ready, key=lambda hosting: hosting.name != preferred):
+        return hosting
     ways = " ".join(f"{hosting.title}: {hosting.how}" for hosting in hosts)
     raise HostingRequired(
         f"{provider} takes pictures only from a public URL, and no hosting for them is set up on this machine. "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -178,7 +177,7 @@ class Lifecycle:
 
     def configured(self, provider: Provider) -> bool:
         """Whether this machine has what *provider* needs; local ones need nothing."""
-        return not missing(provider.secrets, self.credentials)
+        return not missing(provider.needs, self.credentials)
 
     def _undecided(self, id: str) -> Entry:
         entry = self.journal.get(id)
@@ -236,15 +235,21 @@ class Lifecycle:
 
     def _connect(self, provider: Provider, clock: Clock) -> Client:
         secrets = self.credentials.find(provider.secrets)
-        if secrets is None:
-            lacking = " and ".join(missing(provider.secrets, self.credentials))
+        lacking = missing(provider.needs, self.credentials)
+        if secrets is None or lacking:
             raise MissingCredentials(
-                f"{provider.title} needs {lacking}, and there is none on this machine. Nothing new was billed; "
-                "a clip that was already paid stays in the journal."
+                f"{provider.label} needs {' and '.join(lacking)}, and there is none on this machine. Nothing "
+                "new was billed; a clip that was already paid stays in the journal."
             )
-        address = os.environ.get(provider.base_url_variable, "") or provider.base_url
+        address = self.credentials.setting(provider.base_url_variable) or provider.base_url
         return Client(
-            provider.title, address, lambda: provider.sign(secrets), clock, error_text=provider.error_text
+            provider.label,
+            address,
+            lambda: provider.sign(secrets),
+            clock,
+            provider.error_text,
+            explain=provider.explain,
+            setting=self.credentials.setting,
         )
 
     def _upload(
@@ -259,7 +264,7 @@ class Lifecycle:
             return {}
         place = None
         if provider.takes_urls_only:
-            place = hosting.choose(self.hosts, self.credentials, provider.title)
+            place = hosting.choose(self.hosts, self.credentials, provider.title, provider.hosting)
         pictures: dict[str, str] = {}
         for still in request.stills:
             clock.check()
@@ -267,7 +272,7 @@ class Lifecycle:
                 continue
             report(f"uploading {still.width}x{still.height} to {place.title if place else provider.title}")
             if place is not None:
-                pictures[still.sha256] = place.publish(still, self.credentials)
+                pictures[still.sha256] = place.publish(still, self.credentials, clock)
             else:
                 pictures[still.sha256] = provider.upload(client, still)
         return pictures
@@ -364,7 +369,7 @@ class Lifecycle:
                 clock.sleep(2.0**attempt)
             done = wait(provider, client, self.journal, entry, entry.job, clock=clock, report=report)
             try:
-                path, entry = self._keep(provider, done, entry, request, clock, report)
+                path, entry = self._keep(provider, client, done, entry, request, clock, report)
             except (DownloadFailed, BrokenClip) as error:
                 trouble = str(error)
             except Interrupted:
@@ -388,6 +393,7 @@ class Lifecycle:
     def _keep(
         self,
         provider: Provider,
+        client: Client,
         done: Completed,
         entry: Entry,
         request: GenerationRequest | None,
@@ -400,6 +406,7 @@ class Lifecycle:
         try:
             with self.library.arriving(name) as arriving:
                 provider.download(
+                    client,
                     done,
                     arriving,
                     request=request,

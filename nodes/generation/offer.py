@@ -9,11 +9,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from .errors import UploadFailed
+from .errors import GenerationError, UploadFailed
 from .request import GenerationRequest, Json, Operation, StillImage
 
 if TYPE_CHECKING:
-    from .client import Client
+    from .client import Answer, Client
     from .clock import Clock
     from .credentials import Secret
 
@@ -48,6 +48,10 @@ class Offer:
     prompt_length: tuple[int, int] = (1, 5000)
     """Characters."""
     prompt_optional_with_image: bool = False
+    enhances: bool = False
+    """The provider documents that it can rewrite the prompt before it uses it."""
+    middle_frames: int = 0
+    """How many pictures may stand between the first and the last frame."""
     image_sides: tuple[int, int] | None = None
     """Smallest and largest side of a picture, pixels; None where the provider documents no limit."""
     prices: Mapping[tuple[str, int], Decimal] = field(default_factory=dict)
@@ -64,6 +68,9 @@ class Offer:
         reasons = []
         if kinds not in self.keyframes:
             reasons.append(_keyframe_refusal(kinds))
+        if len(request.middle_frames) > self.middle_frames:
+            most = f" (at most {self.middle_frames})" if self.middle_frames else ""
+            reasons.append(f"no {len(request.middle_frames)} pictures between first and last frame{most}")
         if request.duration not in self.durations:
             reasons.append(f"no {request.duration} s ({_listed(f'{d} s' for d in self.durations)} only)")
         if request.resolution not in self.resolutions:
@@ -77,6 +84,8 @@ class Offer:
             beside = "a last frame" if last else "a first frame" if first else "a prompt alone"
             reasons.append(f"no loop together with {beside}")
         reasons += [f"no camera concept {key!r}" for key in request.concepts if key not in self.concepts]
+        if request.enhance_prompt and not self.enhances:
+            reasons.append("no prompt enhancement")
         reasons += self._prompt_refusals(request)
         reasons += self._image_refusals(request)
         return reasons
@@ -100,7 +109,9 @@ class Offer:
             return []
         smallest, largest = self.image_sides
         reasons = []
-        for name, frame in zip(("first frame", "last frame"), request.keyframes, strict=True):
+        first, last = request.keyframes
+        middle = [(f"picture at frame {frame.index}", frame.still) for frame in request.middle_frames]
+        for name, frame in (("first frame", first), *middle, ("last frame", last)):
             if not isinstance(frame, StillImage):
                 continue
             size = f"the {name} is {frame.width}x{frame.height} pixels"
@@ -122,6 +133,17 @@ def _keyframe_refusal(kinds: tuple[str, str]) -> str:
 
 def _listed(items: Any) -> str:
     return ", ".join(str(item) for item in items)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How much a provider lets one account do at a time. None: nothing is documented."""
+
+    concurrent: int | None = None
+    """Jobs that may be under way."""
+    per_minute: int | None = None
+    """Creates in any 60 s."""
+    source: Source | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +169,10 @@ class Completed:
 
     url: str
     billed_usd: Decimal | None = None
+    signed: bool = False
+    """The clip is at the provider's own origin and given out only with its key."""
+    reference: str = ""
+    """The id by which later requests call this clip, where it is another than the job's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +186,21 @@ class Failed:
 
 
 Status = Pending | Completed | Failed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unanswered:
+    """A create that went out and whose answer is lost."""
+
+    key: str
+    """The idempotency key that went with it."""
+    asked: Json
+    """The request as the journal holds it, see `GenerationRequest.describe`."""
+    since: float
+    """When it went out, seconds since the epoch."""
+    known: Sequence[str]
+    """Ids of the provider's jobs that belong to other generations."""
+
 
 Cancellation = Literal["confirmed", "asked", "impossible"]
 
@@ -178,6 +219,8 @@ class Provider(ABC):
     """Environment variable with which the machine's owner points at another origin (a proxy, an emulator)."""
     secrets: ClassVar[tuple[str, ...]] = ()
     """Environment variables with its credentials, in the provider's own spelling."""
+    settings: ClassVar[tuple[str, ...]] = ()
+    """Names (environment or key file) of what else must be set, no secrets: a bucket, a region."""
     offers: ClassVar[tuple[Offer, ...]]
     local: ClassVar[bool] = False
     """Runs on this machine, free: needs no key, no upload and no download."""
@@ -185,6 +228,20 @@ class Provider(ABC):
     """Why it is experimental; empty where it is not."""
     takes_urls_only: ClassVar[bool] = False
     """Pictures must be at a public URL (see `hosting`), they cannot be sent along."""
+    hosting: ClassVar[str] = ""
+    """Name of the hosting to use for it where that is set up: its own storage."""
+    upload_life: ClassVar[float] = 0
+    """Seconds for which what `upload` gave can be used again for the same picture; 0: never."""
+    resend_life: ClassVar[float] = 0
+    """Seconds for which an unanswered create may be sent again with the same key and body: the provider then
+    gives the job that exists instead of making a second one. 0: it has no idempotency keys."""
+    long_poll: ClassVar[float] = 0
+    """Seconds for which `status` is held by the provider until something changes; 0: it answers at once."""
+    limits: ClassVar[Limits] = Limits()
+    keeps: ClassVar[float] = 0
+    """Seconds for which a finished clip can be fetched; 0: not documented."""
+    live_prices: ClassVar[bool] = False
+    """`price` asks the provider."""
     reconciles: ClassVar[bool] = False
     """`reconcile` can find a job whose create was never answered."""
     typical_seconds: ClassVar[int] = 100
@@ -197,40 +254,65 @@ class Provider(ABC):
         """Headers that prove who asks. The client sends them to the provider's own origin only."""
         return {}
 
+    @property
+    def label(self) -> str:
+        """The name for people, with a warning where it is experimental."""
+        return f"{self.title} (experimental)" if self.experimental else self.title
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of everything that must be set on this machine."""
+        return (*self.secrets, *self.settings)
+
     def error_text(self, reply: Any) -> str:
         """The provider's own words in the body of an error answer, or an empty string."""
         return ""
+
+    def explain(self, answer: Answer) -> GenerationError | None:
+        """The error for an answer whose status alone would be misunderstood; None: as the status says.
+
+        What is raised decides what becomes of the purchase: for a create (`answer.paid`) `Rejected` and its
+        kinds and `ProviderUnavailable` mean that no job exists, `SubmissionUncertain` that there may be one.
+        """
+        return None
 
     @abstractmethod
     def encode(self, request: GenerationRequest, pictures: Mapping[str, str]) -> Json:
         """*request* in the provider's words. Pure; *pictures* maps a still's sha256 to what `upload` gave."""
 
     @abstractmethod
-    def submit(self, client: Client, offer: Offer, body: Json) -> Job:
-        """Start the job. Billable: called at most once per generation."""
+    def submit(self, client: Client, offer: Offer, body: Json, key: str) -> Job:
+        """Start the job. Billable: called once per generation, or again with the same *key* (`resend_life`).
+
+        *key* is a UUID made from the generation's id, for providers with idempotency keys.
+        """
 
     @abstractmethod
     def status(self, client: Client, job: Job) -> Status:
         """Look once. Never waits; `lifecycle` owns the loop."""
 
     def upload(self, client: Client, still: StillImage) -> str:
-        """Put a picture where this provider reads it; what comes back goes into `encode`."""
+        """Put a picture where this provider reads it; what comes back goes into `encode`. Costs nothing.
+
+        A data: URI or the picture in base64 is as good, for a provider that takes pictures along.
+        """
         raise UploadFailed(f"{self.title} takes pictures by public URL only.")
 
-    def reconcile(self, client: Client, asked: Json, since: float, known: Sequence[str]) -> Job | None:
-        """Look for a job that was created but never answered.
-
-        *asked* is the request as the journal holds it, *since* when the create went out (seconds since the
-        epoch), *known* the ids of jobs that belong to other generations.
-        """
+    def reconcile(self, client: Client, create: Unanswered) -> Job | None:
+        """Look for a job that was created but never answered. Only a certain match: another's job is no gift."""
         return None
 
     def cancel(self, client: Client, job: Job) -> Cancellation:
         """Ask the provider to stop a job."""
         return "impossible"
 
+    def price(self, client: Client, offer: Offer, request: GenerationRequest) -> Decimal | None:
+        """What the provider says now that *request* costs, USD; with `live_prices`. None: it does not say."""
+        return None
+
     def download(
         self,
+        client: Client,
         completed: Completed,
         path: Path,
         *,
@@ -241,4 +323,5 @@ class Provider(ABC):
         """Bring the clip to *path*. *request* is None when another process asked for the clip."""
         from .download import download
 
-        download(completed.url, path, clock=clock, progress=progress)
+        signature = client.signature() if completed.signed and client.owns(completed.url) else None
+        download(completed.url, path, clock=clock, progress=progress, signature=signature)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-MODELS: Final = ("ray-2", "ray-flash-2")
-"""Model names as Luma spells them, best first."""
+MODELS: Final = ("ray-2", "ray-flash-2", "ray-3.2")
+"""Model names as Luma spells them; the last one is what Luma's current API serves."""
 
-RESOLUTIONS: Final = ("540p", "720p", "1080p", "4k")
+RESOLUTIONS: Final = ("360p", "540p", "720p", "1080p", "4k")
 DURATIONS: Final = (5, 9, 10)
 """Seconds any provider sells for these models; which one sells which is in its offers."""
 
@@ -32,7 +32,7 @@ FRAMES_PER_SECOND: Final = 24
 LONGEST_FILM: Final = 30
 """Seconds to which a film is extended; where Luma's own app ends a chain of extends."""
 
-SHORT_SIDE: Final = {"540p": 540, "720p": 720, "1080p": 1080, "4k": 2160}
+SHORT_SIDE: Final = {"360p": 360, "540p": 540, "720p": 720, "1080p": 1080, "4k": 2160}
 """Pixels of the shorter side. Inferred: Luma publishes prices per pixel, no table of frame sizes."""
 
 

@@ -78,6 +78,19 @@ class GenerationReference:
 Keyframe = StillImage | GenerationReference
 
 
+@dataclass(frozen=True, slots=True)
+class MiddleFrame:
+    """A picture that the clip passes through between its first and its last frame."""
+
+    index: int
+    """Frame number at 24 frames a second, counted from 0."""
+    still: StillImage
+
+    def identity(self) -> Json:
+        """What makes this keyframe the same keyframe."""
+        return {"index": self.index, **self.still.identity()}
+
+
 @dataclass(frozen=True, kw_only=True)
 class GenerationRequest:
     """One clip, asked for. Two equal requests are the same purchase."""
@@ -94,6 +107,10 @@ class GenerationRequest:
     """Camera concepts, see `ray.CONCEPTS`."""
     first_frame: Keyframe | None = None
     last_frame: Keyframe | None = None
+    middle_frames: tuple[MiddleFrame, ...] = ()
+    """In order of time."""
+    enhance_prompt: bool = False
+    """The provider rewrites the prompt before it uses it."""
     take: int = 1
     """Ray has no seed. A new take is a new purchase; an old take is the clip already bought."""
 
@@ -104,8 +121,10 @@ class GenerationRequest:
 
     @property
     def stills(self) -> tuple[StillImage, ...]:
-        """The pictures in the request, first frame first."""
-        return tuple(frame for frame in self.keyframes if isinstance(frame, StillImage))
+        """The pictures in the request, in order of time."""
+        first, last = self.keyframes
+        frames = (first, *(middle.still for middle in self.middle_frames), last)
+        return tuple(frame for frame in frames if isinstance(frame, StillImage))
 
     @property
     def references(self) -> tuple[GenerationReference, ...]:
@@ -122,6 +141,12 @@ class GenerationRequest:
         """The request as JSON for the journal: the whole of it, pictures by their hash, the take apart."""
         frames = (frame.identity() if frame is not None else None for frame in self.keyframes)
         first_frame, last_frame = frames
+        # What came later than the first journals is named only where it is used: their fingerprints stay.
+        later: Json = {}
+        if self.middle_frames:
+            later["middle_frames"] = [frame.identity() for frame in self.middle_frames]
+        if self.enhance_prompt:
+            later["enhance_prompt"] = True
         return {
             "operation": self.operation.value,
             "model": self.model,
@@ -133,6 +158,7 @@ class GenerationRequest:
             "concepts": list(self.concepts),
             "first_frame": first_frame,
             "last_frame": last_frame,
+            **later,
         }
 
     @cached_property

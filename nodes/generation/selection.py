@@ -72,7 +72,7 @@ def select(
             f"{provider.title} cannot do this {request.operation.words}: {'; '.join(reasons)}.{instead} "
             "Nothing was sent or billed."
         )
-    lacking = missing(provider.secrets, credentials)
+    lacking = missing(provider.needs, credentials)
     if lacking:
         raise MissingCredentials(
             f"{provider.title} needs {' and '.join(lacking)}: set it in the environment of ComfyUI, or save it "
@@ -85,7 +85,7 @@ def select(
 def _cheapest(
     providers: Sequence[Provider], request: GenerationRequest, credentials: Credentials
 ) -> Selection:
-    configured = [p for p in providers if not p.local and not missing(p.secrets, credentials)]
+    configured = [p for p in providers if not p.local and not missing(p.needs, credentials)]
     fitting: list[tuple[Decimal, int, Selection]] = []
     reasons: list[str] = []
     for order, provider in enumerate(configured):

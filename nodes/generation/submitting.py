@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from typing import Final
 
 from .client import Client, decoding
@@ -16,13 +17,20 @@ from .errors import (
     UnexpectedReply,
 )
 from .journal import Entry, Journal
-from .offer import Job, Offer, Provider
+from .offer import Job, Offer, Provider, Unanswered
 from .request import Json
 
 LOOKS: Final = 3
 """How often a provider's list is searched for an unanswered create before the person is asked."""
 
+_KEYS: Final = uuid.UUID("6c756d61-2d72-6179-8000-637265617465")
+
 _settling = threading.Lock()
+
+
+def key(id: str) -> str:
+    """The idempotency key of the generation called *id*: the same in every process."""
+    return str(uuid.uuid5(_KEYS, id))
 
 
 def submit(
@@ -39,7 +47,7 @@ def submit(
     Raises: Rejected and ProviderUnavailable (nothing billed, recorded as failed), SubmissionUncertain.
     """
     try:
-        job = _create(provider, client, offer, body)
+        job = _create(provider, client, offer, body, key(entry.id))
     except (Rejected, ProviderUnavailable) as error:
         journal.failed(entry.id, str(error))
         raise
@@ -71,7 +79,10 @@ def settle(provider: Provider, client: Client, journal: Journal, entry: Entry, c
             # One at a time: two unanswered twins must not both take the same job.
             with _settling, decoding(provider.title):
                 known = journal.jobs(provider.name)
-                found = provider.reconcile(client, entry.request, entry.created_at, known)
+                found = provider.reconcile(
+                    client,
+                    Unanswered(key=key(entry.id), asked=entry.request, since=entry.created_at, known=known),
+                )
                 if found is not None:
                     return journal.submitted(entry.id, found)
             checked = f" {provider.title}'s list of generations does not show it so far."
@@ -90,10 +101,10 @@ def settle(provider: Provider, client: Client, journal: Journal, entry: Entry, c
     )
 
 
-def _create(provider: Provider, client: Client, offer: Offer, body: Json) -> Job:
+def _create(provider: Provider, client: Client, offer: Offer, body: Json, key: str) -> Job:
     try:
         with decoding(provider.title):
-            return provider.submit(client, offer, body)
+            return provider.submit(client, offer, body, key)
     except UnexpectedReply as error:
         raise SubmissionUncertain(
             f"{error} The request was accepted, so it may have been created and billed."

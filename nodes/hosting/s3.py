@@ -9,6 +9,7 @@ from ..generation.errors import UploadFailed
 from ..generation.hosting import Hosting
 
 if TYPE_CHECKING:
+    from ..generation.clock import Clock
     from ..generation.credentials import Credentials
     from ..generation.request import StillImage
 
@@ -30,7 +31,10 @@ class S3(Hosting):
         "other of boto3's ways to sign in; needs boto3 (pip install boto3)."
     )
 
-    def publish(self, still: StillImage, credentials: Credentials) -> str:
+    life = URL_LIFE
+    finds_again = True
+
+    def publish(self, still: StillImage, credentials: Credentials, clock: Clock) -> str:  # noqa: ARG002
         """Put the picture there as PNG unless it is there already; the link works for `URL_LIFE` seconds."""
         try:
             import boto3  # noqa: F401 - botocore alone is there where only Amazon's command line is installed

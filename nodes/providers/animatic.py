@@ -29,7 +29,7 @@ _KEYFRAMES = {
 }
 _SAME_SHAPE = 0.015
 """A crop to a ratio is off by up to a pixel or two; the clip has the ratio's own size all the same."""
-_RESOLUTIONS = ("540p", "720p", "1080p")
+_RESOLUTIONS = ("360p", "540p", "720p", "1080p")
 _DURATIONS = (5, 9, 10)
 
 
@@ -55,6 +55,7 @@ class Animatic(Provider):
             concepts=CONCEPTS,
             prompt_length=(3, 5000),
             prompt_optional_with_image=True,
+            enhances=True,
             image_sides=(16, 16384),
             prices={
                 (resolution, seconds): Decimal(0) for resolution in _RESOLUTIONS for seconds in _DURATIONS
@@ -69,7 +70,7 @@ class Animatic(Provider):
         """Nothing is sent anywhere."""
         return {}
 
-    def submit(self, client: Client, offer: Offer, body: Json) -> Job:  # noqa: ARG002
+    def submit(self, client: Client, offer: Offer, body: Json, key: str) -> Job:  # noqa: ARG002
         """Nothing to start: the rendering is the download."""
         return Job(id=secrets.token_hex(8))
 
@@ -79,6 +80,7 @@ class Animatic(Provider):
 
     def download(
         self,
+        client: Client,  # noqa: ARG002
         completed: Completed,  # noqa: ARG002
         path: Path,
         *,

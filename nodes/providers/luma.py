@@ -14,8 +14,19 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from ..generation.credentials import redact
-from ..generation.offer import Completed, Failed, Job, Offer, Pending, Provider, Source, Status
-from ..generation.ray import ASPECT_RATIOS, CONCEPTS, RESOLUTIONS
+from ..generation.offer import (
+    Completed,
+    Failed,
+    Job,
+    Limits,
+    Offer,
+    Pending,
+    Provider,
+    Source,
+    Status,
+    Unanswered,
+)
+from ..generation.ray import ASPECT_RATIOS, CONCEPTS
 from ..generation.request import GenerationReference, GenerationRequest, Json, Operation, StillImage
 
 if TYPE_CHECKING:
@@ -25,6 +36,7 @@ if TYPE_CHECKING:
 _PRICE_SOURCE: Final = Source(
     where="two public copies of lumalabs.ai's price table", day="2026-11-20", unverified=True
 )
+_RESOLUTIONS: Final = ("540p", "720p", "1080p", "4k")
 _PRICES: Final = {
     # (model, seconds): USD for 540p, 720p, 1080p, 4k
     ("ray-2", 5): ("0.40", "0.71", "0.86", "0.96"),
@@ -84,6 +96,12 @@ class Luma(Provider):
     secrets = ("LUMAAI_API_KEY",)
     takes_urls_only = True
     reconciles = True
+    limits = Limits(
+        concurrent=10,
+        per_minute=20,
+        source=Source(where="Luma's docs, Rate Limits (Build tier)", day="2026-11-20"),
+    )
+    typical_seconds = 60
     cancel_notice = "cannot cancel a job that is running: it finishes there and is billed."
     offers = tuple(
         Offer(
@@ -91,7 +109,7 @@ class Luma(Provider):
             operation=operation,
             endpoint="generations/video",
             durations=(5, 9),
-            resolutions=RESOLUTIONS,
+            resolutions=_RESOLUTIONS,
             aspect_ratios=ASPECT_RATIOS,
             keyframes=frozenset(kinds),
             loops=_LOOPS & kinds,
@@ -102,7 +120,7 @@ class Luma(Provider):
                 (resolution, seconds): Decimal(usd)
                 for (priced, seconds), row in _PRICES.items()
                 if priced == model
-                for resolution, usd in zip(RESOLUTIONS, row, strict=True)
+                for resolution, usd in zip(_RESOLUTIONS, row, strict=True)
             },
             price_source=_PRICE_SOURCE,
         )
@@ -145,7 +163,7 @@ class Luma(Provider):
             body["keyframes"] = keyframes
         return body
 
-    def submit(self, client: Client, offer: Offer, body: Json) -> Job:
+    def submit(self, client: Client, offer: Offer, body: Json, key: str) -> Job:  # noqa: ARG002
         """POST /generations/video. Luma charges here and refunds what fails."""
         return Job(id=_id(client.create(offer.endpoint, body)))
 
@@ -162,11 +180,12 @@ class Luma(Provider):
             case unknown:
                 raise ValueError(f"unknown state {unknown!r}")
 
-    def reconcile(self, client: Client, asked: Json, since: float, known: Sequence[str]) -> Job | None:
+    def reconcile(self, client: Client, create: Unanswered) -> Job | None:
         """Look through GET /generations for the request, created about then and not ours yet.
 
-        Of several that match, the one created closest to *since*.
+        Of several that match, the one created closest to the time of the create.
         """
+        asked, since, known = create.asked, create.since, create.known
         matches: list[tuple[float, str]] = []
         offset = 0
         for _ in range(_MOST_PAGES):
