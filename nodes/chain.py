@@ -17,7 +17,7 @@ from .generation.errors import (
     MissingCredentials,
     UnsupportedRequest,
 )
-from .generation.lifecycle import Clip
+from .generation.finishing import Clip
 from .generation.ray import ASPECT_RATIOS, FRAMES_PER_SECOND, LONGEST_FILM, proportion
 from .generation.request import GenerationReference, GenerationRequest, Operation
 from .generation.selection import AUTO, refusals
@@ -26,7 +26,7 @@ from .media import clips, frames, images
 
 if TYPE_CHECKING:
     from .cutting import CuttingRoom
-    from .generation.journal import Entry
+    from .generation.records import Entry
 
 SAME_SHAPE: Final = 0.02
 """Films whose width to height differs by more are not joined."""

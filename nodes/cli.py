@@ -31,8 +31,8 @@ from .generation.errors import (
     UnexpectedReply,
     UnsupportedRequest,
 )
-from .generation.journal import Entry
 from .generation.ray import ASPECT_RATIOS, CONCEPTS, DURATIONS, LONGEST_FILM, MODELS, RESOLUTIONS
+from .generation.records import Entry
 from .generation.selection import AUTO
 from .providers import PROVIDERS
 from .studio import Studio

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from .generation.clock import Clock
 from .generation.errors import GenerationError, InvalidInput
-from .generation.lifecycle import Clip, Lifecycle
+from .generation.finishing import Clip
+from .generation.lifecycle import Lifecycle
 from .generation.waiting import Report
 from .media import seams
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from .generation.budget import dollars
-from .generation.lifecycle import Clip
+from .generation.finishing import Clip
 from .generation.ray import ASPECT_RATIOS
 from .generation.request import GenerationRequest, Keyframe, Operation, StillImage
 from .generation.selection import AUTO

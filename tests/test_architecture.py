@@ -22,7 +22,7 @@ PLACES = {
     # third-party package: the modules or packages that may import it
     "requests": ("nodes.generation.connection", "nodes.generation.client", "nodes.generation.download"),
     "urllib3": ("nodes.generation.connection",),
-    "sqlalchemy": ("nodes.generation.database", "nodes.generation.journal"),
+    "sqlalchemy": ("nodes.generation.database", "nodes.generation.records", "nodes.generation.journal"),
     "boto3": ("nodes.hosting.s3", "nodes.providers.bedrock"),
     "botocore": ("nodes.hosting.s3", "nodes.providers.bedrock"),
     "torch": ("nodes.media",),
@@ -61,11 +61,18 @@ ORDER = (
     "selection",
     "hosting",
     "database",
+    "records",
     "journal",
     "library",
+    "pace",
     "waiting",
     "submitting",
+    "limiter",
     "sharing",
+    "uploading",
+    "prices",
+    "openai_video",
+    "finishing",
     "lifecycle",
 )
 """Of the core: each module may import those before it. A new one is put in its place here."""

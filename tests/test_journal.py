@@ -18,8 +18,10 @@ from pathlib import Path
 import pytest
 from fakes import FakeClock, text
 from luma_ray.nodes.generation import errors
-from luma_ray.nodes.generation.journal import DATABASE_URL, LEASE, STATES, Entry, Journal
+from luma_ray.nodes.generation.database import DATABASE_URL
+from luma_ray.nodes.generation.journal import LEASE, Journal
 from luma_ray.nodes.generation.offer import Job
+from luma_ray.nodes.generation.records import STATES, Entry
 
 TESTS = Path(__file__).parent
 JOB = Job(id="job-1", details={"poll": "/jobs/1"})
@@ -394,7 +396,7 @@ def test_no_row_belongs_to_anybody_longer_than_its_lease(journal, clock, parts):
 
 
 def test_every_commit_is_on_disk_when_it_returns(journal):
-    with journal._opened().connect() as connection:
+    with journal.database._opened().connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
 

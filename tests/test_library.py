@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from fakes import text
 from luma_ray.nodes.generation import errors
-from luma_ray.nodes.generation.journal import Entry, Journal
+from luma_ray.nodes.generation.journal import Journal
 from luma_ray.nodes.generation.library import Library
+from luma_ray.nodes.generation.records import Entry
 
 
 @pytest.fixture

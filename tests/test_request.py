@@ -13,6 +13,7 @@ from fakes import picture, text
 from luma_ray.nodes.generation.request import (
     GenerationReference,
     GenerationRequest,
+    MiddleFrame,
     Operation,
     StillImage,
     fingerprint,
@@ -43,6 +44,8 @@ CHANGED = {
     "concepts": ("push_in",),
     "first_frame": picture("cd" * 32, 1920, 1080),
     "last_frame": replace(REFERENCE, job_id="job-2"),
+    "middle_frames": (MiddleFrame(60, picture("ef" * 32)),),
+    "enhance_prompt": True,
 }
 
 
@@ -75,6 +78,17 @@ def test_every_field_changes_the_fingerprint(field):
 
 def test_no_field_was_forgotten_above():
     assert {field.name for field in fields(GenerationRequest)} == {*CHANGED, "take"}
+
+
+def test_the_place_of_a_middle_frame_is_part_of_the_request():
+    at = [replace(FULL, middle_frames=(MiddleFrame(index, picture()),)).fingerprint for index in (24, 25)]
+    assert at[0] != at[1]
+
+
+def test_the_pictures_come_in_order_of_time():
+    one, two, three = (picture(letters * 32) for letters in ("aa", "bb", "cc"))
+    request = replace(FULL, first_frame=one, middle_frames=(MiddleFrame(60, two),), last_frame=three)
+    assert request.stills == (one, two, three)
 
 
 def test_another_take_has_the_same_fingerprint():

@@ -200,7 +200,7 @@ def test_auto_refuses_with_the_reasons_of_everyone_who_has_a_key(credentials, ke
 
 def test_auto_without_a_key_refuses_what_the_preview_cannot_do(credentials):
     with pytest.raises(
-        errors.UnsupportedRequest, match=r"No key.*animatic: no 4k \(540p, 720p, 1080p only\)"
+        errors.UnsupportedRequest, match=r"No key.*animatic: no 4k \(360p, 540p, 720p, 1080p only\)"
     ):
         select(PROVIDERS, ask(resolution="4k"), "auto", credentials)
 

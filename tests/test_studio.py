@@ -44,7 +44,7 @@ def still(width=320, height=180, seed=1):
 def test_a_prompt_becomes_a_clip_with_its_price_on_one_line(work, luma):
     film = work.text_to_video(FOX)
     assert clips.inspect(film.path).frames == 121
-    assert film.summary == "ray-flash-2 · 5 s · 540p · luma · 1 s · $0.14"
+    assert film.summary == "ray-flash-2 · 5 s · 540p · luma · 5 s · $0.14"
     assert len(luma.creates) == 1
 
 

@@ -18,6 +18,8 @@ class Quote:
     usd: Decimal | None
     """None when the provider publishes no price."""
     source: Source | None = None
+    live: bool = False
+    """The provider said so when it was asked, within the last hour."""
     recalled: bool = False
     """The clip is already here or already paid: queueing it costs nothing."""
 
@@ -26,7 +28,7 @@ class Quote:
         """The price for people."""
         if self.recalled:
             return "$0.00 (already yours)"
-        return dollars(self.usd)
+        return dollars(self.usd) + (", its price now" if self.live else "")
 
 
 def quote(provider: Provider, offer: Offer, request: GenerationRequest) -> Quote:

@@ -87,6 +87,7 @@ class Client:
         *,
         explain: Callable[[Answer], GenerationError | None] = lambda _: None,
         setting: Callable[[str], str] = lambda _: "",
+        read: float = TIMEOUT[1],
     ) -> None:
         self.title = title
         self.base_url = base_url.rstrip("/") + "/"
@@ -99,6 +100,7 @@ class Client:
         self.setting = setting
         """What the machine's owner set under a name (environment or key file); empty where nothing is."""
         self.clock = clock
+        self._timeout = (TIMEOUT[0], read)
         self._sign = sign
         self._error_text = error_text
         self._explain = explain
@@ -299,7 +301,7 @@ class Client:
                 f"{self.title} pointed at another host ({_host(url)}); its key is not sent there."
             )
         verify = certificates()
-        connect, read = UPLOAD_TIMEOUT if files else TIMEOUT
+        connect, read = UPLOAD_TIMEOUT if files else self._timeout
         # A new connection each time: on one that was kept, a create can meet a closing peer, and then
         # nobody knows whether it arrived.
         with Session() as session:

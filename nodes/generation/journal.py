@@ -6,109 +6,30 @@ import os
 import secrets
 import socket
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import sqlalchemy as sa
 
-from .credentials import redact
-from .database import opened, patiently
+from .database import DATABASE_URL, Database
 from .errors import JournalUnavailable
-from .offer import Job
+from .offer import Job, Limits
+from .records import CREATES, GENERATIONS, METADATA, OVER, STATES, UPLOADS, Entry, entry_of
 from .request import GenerationRequest, Json
 
-State = Literal["submitting", "submitted", "completed", "failed", "uncertain", "cancelled"]
-STATES: Final = ("submitting", "submitted", "completed", "failed", "uncertain", "cancelled")
-OVER: Final = ("failed", "cancelled")
-"""States after which the same request and take may be bought again."""
-DATABASE_URL: Final = "LUMA_RAY_DATABASE_URL"
-"""Environment variable: one database for several ComfyUI workers instead of the local file."""
 LEASE: Final = 180.0
 """Seconds a `submitting` row belongs to the process that wrote it; longer than a create can take."""
-_METADATA = sa.MetaData()
-_GENERATIONS = sa.Table(
-    "generations",
-    _METADATA,
-    sa.Column("id", sa.String, primary_key=True),
-    sa.Column("state", sa.String, sa.CheckConstraint(f"state in {STATES}"), nullable=False),
-    sa.Column("provider", sa.String, nullable=False),
-    sa.Column("model", sa.String, nullable=False),
-    sa.Column("operation", sa.String, nullable=False),
-    sa.Column("fingerprint", sa.String, nullable=False),
-    sa.Column("take", sa.Integer, nullable=False),
-    sa.Column("local", sa.Boolean, nullable=False),
-    sa.Column("request", sa.JSON, nullable=False),
-    sa.Column("job_id", sa.String, index=True),
-    sa.Column("job", sa.JSON),
-    sa.Column("estimate_usd", sa.String),
-    sa.Column("billed_usd", sa.String),
-    sa.Column("note", sa.String, nullable=False, default=""),
-    sa.Column("clip", sa.String),
-    sa.Column("frames", sa.Integer),
-    sa.Column("width", sa.Integer),
-    sa.Column("height", sa.Integer),
-    sa.Column("seconds", sa.Float),
-    sa.Column("owner", sa.String, nullable=False),
-    sa.Column("created_at", sa.Float, nullable=False),
-    sa.Column("submitted_at", sa.Float),
-    sa.Column("completed_at", sa.Float),
-    sa.Column("updated_at", sa.Float, nullable=False),
-)
-# Two processes that ask for the same clip at the same moment: the database lets one of them buy it.
-sa.Index(
-    "one_purchase",
-    _GENERATIONS.c.fingerprint,
-    _GENERATIONS.c.take,
-    _GENERATIONS.c.provider,
-    unique=True,
-    sqlite_where=_GENERATIONS.c.state.not_in(OVER),
-    postgresql_where=_GENERATIONS.c.state.not_in(OVER),
-)
-# A job belongs to one generation, whoever finds it.
-sa.Index("one_job", _GENERATIONS.c.provider, _GENERATIONS.c.job_id, unique=True)
-
 _PROCESS = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
+NO_LIMITS: Final = Limits()
+RUNNING: Final = ("submitting", "submitted", "uncertain")
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One row: a generation as the journal knows it. Times are seconds since the epoch."""
 
-    id: str
-    state: State
-    provider: str
-    model: str
-    operation: str
-    fingerprint: str
-    take: int
-    local: bool
-    request: Json
-    job: Job | None
-    estimate_usd: Decimal | None
-    billed_usd: Decimal | None
-    note: str
-    clip: str | None
-    """Path of the clip below the library's folder."""
-    frames: int | None
-    width: int | None
-    height: int | None
-    seconds: float | None
-    owner: str
-    created_at: float
-    submitted_at: float | None
-    completed_at: float | None
-    updated_at: float
-
-    @property
-    def usd(self) -> Decimal | None:
-        """What it cost, as far as anybody said: the bill, else the estimate."""
-        return self.billed_usd if self.billed_usd is not None else self.estimate_usd
+class Full(Exception):
+    """A provider takes no more at the moment; the text says why, as half a sentence."""
 
 
 class Journal:
@@ -119,10 +40,8 @@ class Journal:
     """
 
     def __init__(self, url: str | sa.URL, *, now: Callable[[], float] = time.time) -> None:
-        self.url = url
+        self.database = Database(url, METADATA)
         self._now = now
-        self._engine: sa.Engine | None = None
-        self._opening = threading.Lock()
 
     @classmethod
     def at(cls, folder: Path) -> Journal:
@@ -138,11 +57,17 @@ class Journal:
         provider: str,
         local: bool,
         estimate_usd: Decimal | None,
+        limits: Limits = NO_LIMITS,
+        running_since: float = 0.0,
+        create: tuple[str, Json] | None = None,
     ) -> tuple[Entry, bool]:
         """Write the row of a generation about to be submitted, durably.
 
         Returns the row and True; or, when this request and take is already bought there or being bought, the
-        row that exists and False.
+        row that exists and False. *create* (endpoint, body) is kept until it is answered.
+
+        Raises Full when the provider takes no more now, by its *limits*: counted over all processes that share
+        this journal, among the rows made after *running_since* (whoever watched an older one is gone).
         """
         values = self._row(request.fingerprint, request.take, provider, local=local)
         values |= {
@@ -151,7 +76,7 @@ class Journal:
             "request": request.describe(),
             "estimate_usd": _text(estimate_usd),
         }
-        return self._insert(values)
+        return self._insert(values, limits=limits, running_since=running_since, create=create)
 
     def adopt(self, provider: str, job: Job) -> Entry:
         """A row for a job that this journal never saw, so that its clip can be collected."""
@@ -175,7 +100,7 @@ class Journal:
         return self._change(
             id,
             ("submitting", "uncertain"),
-            also=sa.and_(_GENERATIONS.c.state == "failed", _GENERATIONS.c.job_id.is_(None)),
+            also=sa.and_(GENERATIONS.c.state == "failed", GENERATIONS.c.job_id.is_(None)),
             state="submitted",
             note="",
             job_id=job.id,
@@ -222,38 +147,84 @@ class Journal:
             **billed,
         )
 
+    def done(self, id: str, *, ran_seconds: float | None, reference: str = "") -> Entry:
+        """The provider was first seen to have ended the job; its clip, if there is one, is not here yet."""
+        given: dict[str, Any] = {"reference": reference} if reference else {}
+        return self._change(id, ("submitted",), done_at=self._now(), ran_seconds=ran_seconds, **given)
+
+    def withdraw(self, id: str) -> None:
+        """Take back the row of a create that the provider did not accept and that will be sent again."""
+        with self.database.transaction(writes=True) as connection:
+            connection.execute(CREATES.delete().where(CREATES.c.generation == id))
+            connection.execute(
+                GENERATIONS.delete().where(GENERATIONS.c.id == id, GENERATIONS.c.state == "submitting")
+            )
+
+    def create_of(self, id: str) -> tuple[str, Json] | None:
+        """The endpoint and the body of an unanswered create, where its provider takes it again."""
+        query = sa.select(CREATES.c.endpoint, CREATES.c.body).where(CREATES.c.generation == id)
+        with self.database.transaction() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else (row.endpoint, row.body)
+
+    def running_times(self, provider: str, model: str, limit: int = 400) -> list[Entry]:
+        """The newest generations of *model* at *provider* that were watched from beginning to end."""
+        return self._select(
+            GENERATIONS.c.provider == provider,
+            GENERATIONS.c.model == model,
+            GENERATIONS.c.ran_seconds.is_not(None),
+            limit=limit,
+        )
+
+    def uploaded(self, place: str, sha256: str, *, at_least: float) -> str | None:
+        """Where a picture is at *place* already, for at least so many seconds more."""
+        query = sa.select(UPLOADS.c.url).where(
+            UPLOADS.c.place == place, UPLOADS.c.sha256 == sha256, UPLOADS.c.until > self._now() + at_least
+        )
+        with self.database.transaction() as connection:
+            url = connection.scalar(query)
+        return None if url is None else str(url)
+
+    def remember_upload(self, place: str, sha256: str, url: str, *, life: float) -> None:
+        """A picture is at *place*, for *life* seconds from now."""
+        same = sa.and_(UPLOADS.c.place == place, UPLOADS.c.sha256 == sha256)
+        with self.database.transaction(writes=True) as connection:
+            connection.execute(UPLOADS.delete().where(sa.or_(same, UPLOADS.c.until < self._now())))
+            row = {"place": place, "sha256": sha256, "url": url, "until": self._now() + life}
+            connection.execute(UPLOADS.insert().values(row))
+
     def get(self, id: str) -> Entry | None:
         """The row called *id*."""
-        return next(iter(self._select(_GENERATIONS.c.id == id)), None)
+        return next(iter(self._select(GENERATIONS.c.id == id)), None)
 
     def by_job(self, job_id: str) -> list[Entry]:
         """The rows with this provider's job, newest first."""
-        return self._select(_GENERATIONS.c.job_id == job_id)
+        return self._select(GENERATIONS.c.job_id == job_id)
 
     def live(self, fingerprint: str, take: int, provider: str | None = None) -> Entry | None:
         """The purchase of this request and take that still counts: a finished one before one on its way.
 
         Without *provider*: at whichever paid provider.
         """
-        at = _GENERATIONS.c.provider == provider if provider else _GENERATIONS.c.local.is_(False)
+        at = GENERATIONS.c.provider == provider if provider else GENERATIONS.c.local.is_(False)
         rows = self._select(
-            _GENERATIONS.c.fingerprint == fingerprint,
-            _GENERATIONS.c.take == take,
-            _GENERATIONS.c.state.not_in(OVER),
+            GENERATIONS.c.fingerprint == fingerprint,
+            GENERATIONS.c.take == take,
+            GENERATIONS.c.state.not_in(OVER),
             at,
         )
         return min(rows, key=lambda row: row.state != "completed", default=None)
 
     def entries(self, states: Sequence[str] = STATES, limit: int = 1000) -> list[Entry]:
         """The newest rows in one of *states*."""
-        return self._select(_GENERATIONS.c.state.in_(states), limit=limit)
+        return self._select(GENERATIONS.c.state.in_(states), limit=limit)
 
     def jobs(self, provider: str) -> list[str]:
         """The ids of all jobs at *provider* that belong to a generation here."""
-        query = sa.select(_GENERATIONS.c.job_id).where(
-            _GENERATIONS.c.provider == provider, _GENERATIONS.c.job_id.is_not(None)
+        query = sa.select(GENERATIONS.c.job_id).where(
+            GENERATIONS.c.provider == provider, GENERATIONS.c.job_id.is_not(None)
         )
-        with self._transaction() as connection:
+        with self.database.transaction() as connection:
             return [str(job_id) for (job_id,) in connection.execute(query)]
 
     def abandoned(self, entry: Entry) -> bool:
@@ -281,100 +252,94 @@ class Journal:
             "updated_at": now,
         }
 
-    def _insert(self, values: dict[str, Any]) -> tuple[Entry, bool]:
+    def _insert(
+        self,
+        values: dict[str, Any],
+        *,
+        limits: Limits = NO_LIMITS,
+        running_since: float = 0.0,
+        create: tuple[str, Json] | None = None,
+    ) -> tuple[Entry, bool]:
         same_request = sa.and_(
-            _GENERATIONS.c.fingerprint == values["fingerprint"],
-            _GENERATIONS.c.take == values["take"],
-            _GENERATIONS.c.state.not_in(OVER),
+            GENERATIONS.c.fingerprint == values["fingerprint"],
+            GENERATIONS.c.take == values["take"],
+            GENERATIONS.c.state.not_in(OVER),
         )
-        same_job = _GENERATIONS.c.job_id == values["job_id"] if "job_id" in values else sa.false()
-        same = sa.select(_GENERATIONS).where(
-            _GENERATIONS.c.provider == values["provider"], sa.or_(same_request, same_job)
+        same_job = GENERATIONS.c.job_id == values["job_id"] if "job_id" in values else sa.false()
+        same = sa.select(GENERATIONS).where(
+            GENERATIONS.c.provider == values["provider"], sa.or_(same_request, same_job)
         )
         for _ in range(3):
-            with self._transaction(writes=True) as connection:
+            with self.database.transaction(writes=True) as connection:
                 existing = connection.execute(same).mappings().first()
                 if existing is not None:
-                    return _entry(existing), False
+                    return entry_of(existing), False
+                self._check_limits(connection, values["provider"], limits, running_since)
                 try:
-                    connection.execute(_GENERATIONS.insert().values(values))
+                    connection.execute(GENERATIONS.insert().values(values))
+                    if create is not None:
+                        endpoint, body = create
+                        kept = {"generation": values["id"], "endpoint": endpoint, "body": body}
+                        connection.execute(CREATES.insert().values(kept))
                 except sa.exc.IntegrityError:
                     # Another worker on the same database was a moment earlier; its row is there now.
                     connection.rollback()
                     continue
-            entry = self.get(values["id"])
-            if entry is not None:
-                return entry, True
+            made = self.get(values["id"])
+            if made is not None:
+                return made, True
         raise JournalUnavailable(
             "The journal did not keep the record of this generation; nothing was sent or billed."
         )
+
+    def _check_limits(
+        self, connection: sa.Connection, provider: str, limits: Limits, running_since: float
+    ) -> None:
+        def count(*conditions: sa.ColumnElement[bool]) -> int:
+            rows = sa.select(sa.func.count()).select_from(GENERATIONS)
+            return int(connection.scalar(rows.where(GENERATIONS.c.provider == provider, *conditions)) or 0)
+
+        if limits.concurrent is not None:
+            running = count(
+                GENERATIONS.c.state.in_(RUNNING),
+                GENERATIONS.c.done_at.is_(None),
+                GENERATIONS.c.created_at > running_since,
+            )
+            if running >= limits.concurrent:
+                raise Full(f"{running} of {limits.concurrent} clips are being made there")
+        if limits.per_minute is not None:
+            made = count(GENERATIONS.c.created_at > self._now() - 60)
+            if made >= limits.per_minute:
+                raise Full(f"{made} of {limits.per_minute} clips a minute were asked for")
 
     def _change(
         self, id: str, expected: Sequence[str], *, also: sa.ColumnElement[bool] | None = None, **values: Any
     ) -> Entry:
         if "note" in values:
             values["note"] = _storable(values["note"])
-        ready = _GENERATIONS.c.state.in_(expected)
+        ready = GENERATIONS.c.state.in_(expected)
         change = (
-            _GENERATIONS.update()
-            .where(_GENERATIONS.c.id == id, ready if also is None else sa.or_(ready, also))
+            GENERATIONS.update()
+            .where(GENERATIONS.c.id == id, ready if also is None else sa.or_(ready, also))
             .values(updated_at=self._now(), owner=_PROCESS, **values)
         )
-        with self._transaction(writes=True) as connection:
+        with self.database.transaction(writes=True) as connection:
             # Where another process was further ahead nothing is changed, and its row is returned.
             connection.execute(change)
+            if values.get("state") in (*OVER, "submitted"):
+                connection.execute(CREATES.delete().where(CREATES.c.generation == id))
             found = (
-                connection.execute(sa.select(_GENERATIONS).where(_GENERATIONS.c.id == id)).mappings().first()
+                connection.execute(sa.select(GENERATIONS).where(GENERATIONS.c.id == id)).mappings().first()
             )
         if found is None:
             raise JournalUnavailable(f"The journal has no generation {id}.")
-        return _entry(found)
+        return entry_of(found)
 
     def _select(self, *conditions: sa.ColumnElement[bool], limit: int = 1000) -> list[Entry]:
-        order = (_GENERATIONS.c.created_at.desc(), _GENERATIONS.c.id)
-        query = sa.select(_GENERATIONS).where(*conditions).order_by(*order).limit(limit)
-        with self._transaction() as connection:
-            return [_entry(row) for row in connection.execute(query).mappings()]
-
-    @contextmanager
-    def _transaction(self, *, writes: bool = False) -> Iterator[sa.Connection]:
-        try:
-            engine = self._opened().execution_options(writes=writes)
-            with ExitStack() as stack:
-                # Only the beginning is repeated: nothing has been done by then.
-                yield patiently(lambda: stack.enter_context(engine.begin()))
-        except (sa.exc.SQLAlchemyError, OSError) as error:
-            cause = redact(str(getattr(error, "orig", None) or error))
-            raise JournalUnavailable(
-                f"The journal of purchases ({_place(self.url)}) cannot be used: {cause}. "
-                "Without it nothing is bought."
-            ) from None
-
-    def _opened(self) -> sa.Engine:
-        with self._opening:
-            if self._engine is None:
-                try:
-                    self._engine = opened(self.url, _METADATA)
-                except ImportError as error:
-                    raise JournalUnavailable(
-                        f"{DATABASE_URL} names a database that needs the Python package {error.name!r}, and it "
-                        "is not installed. Without the journal nothing is bought."
-                    ) from None
-                except (sa.exc.ArgumentError, ValueError):  # their texts quote the URL with its password
-                    raise JournalUnavailable(
-                        f"{DATABASE_URL} is not a database URL as SQLAlchemy knows them, or its driver is "
-                        "unknown. Without the journal nothing is bought."
-                    ) from None
-            return self._engine
-
-
-def _entry(row: Any) -> Entry:
-    values = {name: row[name] for name in Entry.__dataclass_fields__}
-    job = values["job"]
-    values["job"] = Job(id=job["id"], details=job["details"]) if job else None
-    for name in ("estimate_usd", "billed_usd"):
-        values[name] = Decimal(values[name]) if values[name] is not None else None
-    return Entry(**values)
+        order = (GENERATIONS.c.created_at.desc(), GENERATIONS.c.id)
+        query = sa.select(GENERATIONS).where(*conditions).order_by(*order).limit(limit)
+        with self.database.transaction() as connection:
+            return [entry_of(row) for row in connection.execute(query).mappings()]
 
 
 def _storable(note: str) -> str:
@@ -384,11 +349,6 @@ def _storable(note: str) -> str:
 
 def _text(usd: Decimal | None) -> str | None:
     return None if usd is None else str(usd)
-
-
-def _place(url: str | sa.URL) -> str:
-    """The database for people: no password."""
-    return sa.make_url(url).render_as_string(hide_password=True)
 
 
 def _alive(pid: int) -> bool:

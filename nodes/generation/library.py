@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import InvalidInput
-from .journal import Entry
+from .records import Entry
 
 
 class Library:

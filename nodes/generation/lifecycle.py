@@ -3,59 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
-from typing import Protocol
 
 from . import budget, hosting, selection
-from .client import Client, decoding
+from .client import TIMEOUT, Client, decoding
 from .clock import Clock
 from .credentials import Credentials, missing
 from .errors import (
-    BrokenClip,
-    DownloadFailed,
+    GenerationError,
     GenerationFailed,
     Interrupted,
     InvalidInput,
     MissingCredentials,
+    RateLimited,
     Rejected,
-    UnexpectedReply,
 )
-from .journal import Entry, Journal
+from .finishing import Clip, ClipFacts, Finishing
+from .journal import Journal
 from .library import Library
-from .offer import Completed, Job, Provider
+from .limiter import Limiter
+from .offer import Job, Offer, Provider
+from .pace import learn
+from .prices import Prices
+from .records import Entry
 from .request import GenerationRequest
 from .selection import AUTO, Selection
 from .sharing import Sharing
 from .submitting import settle, submit
-from .waiting import Report, stop, wait
-
-DOWNLOAD_ATTEMPTS = 4
-
-
-class ClipFacts(Protocol):
-    """What `media.clips.inspect` found in a file whose first and last frame decode."""
-
-    @property
-    def frames(self) -> int: ...  # noqa: D102
-    @property
-    def width(self) -> int: ...  # noqa: D102
-    @property
-    def height(self) -> int: ...  # noqa: D102
-    @property
-    def seconds(self) -> float: ...  # noqa: D102
+from .uploading import Uploads
+from .waiting import Report
 
 
-@dataclass(frozen=True, kw_only=True)
-class Clip:
-    """A finished generation."""
+class _Here:
+    """What this machine knows about its providers: `selection.Facts` from the journal, the network, the hostings."""
 
-    path: Path
-    entry: Entry
-    recalled: bool = False
-    """It was in the library already; this call bought nothing."""
-    notes: tuple[str, ...] = ()
-    """What the person should know: why this provider, that it was recalled."""
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        self._lifecycle = lifecycle
+
+    def quote(self, provider: Provider, offer: Offer, request: GenerationRequest) -> budget.Quote:
+        return self._lifecycle.prices.quote(provider, offer, request, Clock())
+
+    def seconds(self, provider: Provider, request: GenerationRequest) -> float:
+        journal = self._lifecycle.journal
+        return learn(journal, provider, request.model, request.resolution, request.duration).typical
+
+    def reachable(self, provider: Provider, request: GenerationRequest) -> bool:
+        return self._lifecycle.uploads.possible(provider, request)
 
 
 class Lifecycle:
@@ -76,12 +71,15 @@ class Lifecycle:
         self.credentials = credentials
         self.providers = tuple(providers)
         self.hosts = tuple(hosts)
-        self._inspect = inspect
+        self.uploads = Uploads(journal, hosts, credentials)
+        self.prices = Prices(self._asking)
+        self._limiter = Limiter(journal, credentials.setting)
+        self._finishing = Finishing(journal, library, inspect)
         self._sharing: Sharing[Clip] = Sharing()
 
     def select(self, request: GenerationRequest, provider: str = AUTO) -> Selection:
         """Who would serve *request* now. Raises UnsupportedRequest, MissingCredentials."""
-        return selection.select(self.providers, request, provider, self.credentials)
+        return selection.select(self.providers, request, provider, self.credentials, _Here(self))
 
     def quote(self, request: GenerationRequest, provider: str = AUTO) -> budget.Quote:
         """What queueing *request* would cost now. Raises as `select` does."""
@@ -90,7 +88,7 @@ class Lifecycle:
             seller = self.provider(bought.provider)
             return budget.Quote(provider=seller.name, model=bought.model, usd=bought.usd, recalled=True)
         chosen = self.select(request, provider)
-        return budget.quote(chosen.provider, chosen.offer, request)
+        return self.prices.quote(chosen.provider, chosen.offer, request, Clock())
 
     def generate(
         self, request: GenerationRequest, provider: str = AUTO, *, clock: Clock, report: Report
@@ -214,26 +212,35 @@ class Lifecycle:
         clock: Clock,
         report: Report,
     ) -> Clip:
-        entry = self.journal.live(request.fingerprint, request.take, seller)
-        if entry is not None:
-            return self._continue(entry, request, clock, report)
+        bought = self.journal.live(request.fingerprint, request.take, seller)
+        if bought is not None:
+            return self._continue(bought, request, clock, report)
         chosen = chosen or self.select(request, seller)
         provider, offer = chosen.provider, chosen.offer
-        price = budget.quote(provider, offer, request)
         client = self._connect(provider, clock)
-        pictures = self._upload(provider, client, request, clock, report)
+        price = self.prices.quote(provider, offer, request, clock)
+        pictures = self.uploads.pictures(provider, client, request, clock=clock, report=report)
         body = provider.encode(request, pictures)
-        clock.check()
-        report(f"sending to {provider.title} ({price.words})")
-        entry, is_new = self.journal.claim(
-            request, provider=provider.name, local=provider.local, estimate_usd=price.usd
-        )
-        if not is_new:
-            return self._continue(entry, request, clock, report)
-        entry = submit(provider, client, offer, body, self.journal, entry, clock)
-        return self._finish(provider, client, entry, request, clock, report)
+        for refusals in count():
+            clock.check()
+            report(f"sending to {client.title} ({price.words})")
+            entry, is_new = self._limiter.claim(
+                provider, offer, body, request, estimate_usd=price.usd, clock=clock, report=report
+            )
+            if not is_new:
+                return self._continue(entry, request, clock, report)
+            try:
+                entry = submit(provider, client, offer, body, self.journal, entry, clock)
+                break
+            except RateLimited as error:
+                self._limiter.refused(provider, error, refusals, clock)
+        return self._finishing.clip(provider, client, entry, request, clock, report)
 
-    def _connect(self, provider: Provider, clock: Clock) -> Client:
+    def _asking(self, provider: Provider, clock: Clock) -> Client:
+        """For questions that an artist waits for before anything happens: a slow answer is no answer."""
+        return self._connect(provider, clock, read=5.0)
+
+    def _connect(self, provider: Provider, clock: Clock, *, read: float = TIMEOUT[1]) -> Client:
         secrets = self.credentials.find(provider.secrets)
         lacking = missing(provider.needs, self.credentials)
         if secrets is None or lacking:
@@ -250,32 +257,8 @@ class Lifecycle:
             provider.error_text,
             explain=provider.explain,
             setting=self.credentials.setting,
+            read=read,
         )
-
-    def _upload(
-        self,
-        provider: Provider,
-        client: Client,
-        request: GenerationRequest,
-        clock: Clock,
-        report: Report,
-    ) -> dict[str, str]:
-        if provider.local or not request.stills:
-            return {}
-        place = None
-        if provider.takes_urls_only:
-            place = hosting.choose(self.hosts, self.credentials, provider.title, provider.hosting)
-        pictures: dict[str, str] = {}
-        for still in request.stills:
-            clock.check()
-            if still.sha256 in pictures:
-                continue
-            report(f"uploading {still.width}x{still.height} to {place.title if place else provider.title}")
-            if place is not None:
-                pictures[still.sha256] = place.publish(still, self.credentials, clock)
-            else:
-                pictures[still.sha256] = provider.upload(client, still)
-        return pictures
 
     def _continue(
         self, entry: Entry, request: GenerationRequest | None, clock: Clock, report: Report
@@ -300,7 +283,7 @@ class Lifecycle:
         if entry.state == "uncertain":
             report(f"looking for an unanswered request at {provider.title}")
             entry = settle(provider, client, self.journal, entry, clock)
-        clip = self._finish(provider, client, entry, request, clock, report)
+        clip = self._finishing.clip(provider, client, entry, request, clock, report)
         return replace(clip, recalled=paid_before)
 
     def _wait_for_submitter(self, entry: Entry, clock: Clock, report: Report) -> Entry:
@@ -329,7 +312,7 @@ class Lifecycle:
             )
         if entry.state == "submitting":
             entry = self.journal.submitted(entry.id, Job(id=entry.id))
-        return self._finish(provider, self._connect(provider, clock), entry, request, clock, report)
+        return self._finishing.clip(provider, self._connect(provider, clock), entry, request, clock, report)
 
     def _adopt(self, job_id: str, provider: str, clock: Clock) -> Entry:
         """Make a row for a job that was started elsewhere, once a provider has confirmed that it knows it."""
@@ -339,6 +322,7 @@ class Lifecycle:
             for candidate in (paid if provider == AUTO else [self.provider(provider)])
             if self.configured(candidate)
         ]
+        silent = []
         for candidate in asked:
             job = Job(id=job_id)
             try:
@@ -346,86 +330,15 @@ class Lifecycle:
                     candidate.status(self._connect(candidate, clock), job)
             except Rejected:
                 continue
+            except GenerationError as error:
+                if provider != AUTO:
+                    raise
+                silent.append(f"{candidate.title} could not tell: {error}")
+                continue
             return self.journal.adopt(candidate.name, job)
         where = ", ".join(candidate.title for candidate in asked) or "no provider (no key on this machine)"
-        raise InvalidInput(f"No generation {job_id!r} in the journal; asked {where}. Nothing was billed.")
-
-    def _finish(
-        self,
-        provider: Provider,
-        client: Client,
-        entry: Entry,
-        request: GenerationRequest | None,
-        clock: Clock,
-        report: Report,
-    ) -> Clip:
-        """From a job to a clip on disk."""
-        if entry.job is None:
-            raise UnexpectedReply(f"Generation {entry.id} has no job to ask for; its journal row is damaged.")
-        trouble = ""
-        for attempt in range(DOWNLOAD_ATTEMPTS):
-            if attempt:
-                report(f"{trouble} Trying again.")
-                clock.sleep(2.0**attempt)
-            done = wait(provider, client, self.journal, entry, entry.job, clock=clock, report=report)
-            try:
-                path, entry = self._keep(provider, client, done, entry, request, clock, report)
-            except (DownloadFailed, BrokenClip) as error:
-                trouble = str(error)
-            except Interrupted:
-                if provider.local:
-                    stop(provider, client, self.journal, entry)
-                raise Interrupted(
-                    f"Stopped while the finished clip of generation {entry.id} was being downloaded. It is paid and "
-                    "kept: queue again to bring it here, free of further charge."
-                ) from None
-            else:
-                return Clip(path=path, entry=entry)
-        if provider.local:
-            raise DownloadFailed(
-                f"The preview could not be made: {trouble} It is free (generation {entry.id})."
+        raise InvalidInput(
+            " ".join(
+                [f"No generation {job_id!r} in the journal; asked {where}. Nothing was billed.", *silent]
             )
-        raise DownloadFailed(
-            f"The clip is finished at {provider.title}, and its file did not arrive: {trouble} It is paid and "
-            f"kept: queue again, or collect generation {entry.id} later."
         )
-
-    def _keep(
-        self,
-        provider: Provider,
-        client: Client,
-        done: Completed,
-        entry: Entry,
-        request: GenerationRequest | None,
-        clock: Clock,
-        report: Report,
-    ) -> tuple[Path, Entry]:
-        """Bring the clip of a finished job into the library, whole and checked, and record it."""
-        doing = "rendering the preview" if provider.local else "downloading"
-        name = self.library.name(entry)
-        try:
-            with self.library.arriving(name) as arriving:
-                provider.download(
-                    client,
-                    done,
-                    arriving,
-                    request=request,
-                    clock=clock,
-                    progress=lambda part: report(doing, part),
-                )
-                facts = self._inspect(arriving)
-                path = self.library.keep(arriving, name)
-        except OSError as error:
-            raise DownloadFailed(
-                f"The clip could not be kept in {self.library.folder} ({error.strerror or type(error).__name__})."
-            ) from None
-        entry = self.journal.completed(
-            entry.id,
-            clip=name,
-            frames=facts.frames,
-            width=facts.width,
-            height=facts.height,
-            seconds=facts.seconds,
-            billed_usd=done.billed_usd,
-        )
-        return path, entry

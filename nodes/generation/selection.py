@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Protocol
 
-from .budget import quote
+from .budget import Quote, quote
 from .credentials import Credentials, missing
 from .errors import MissingCredentials, UnsupportedRequest
 from .offer import Offer, Provider
@@ -45,15 +46,53 @@ def refusals(provider: Provider, request: GenerationRequest) -> tuple[Offer | No
     return best, reasons
 
 
+class Facts(Protocol):
+    """What this machine knows about its providers, for `select`."""
+
+    def quote(self, provider: Provider, offer: Offer, request: GenerationRequest) -> Quote:
+        """The price."""
+
+    def seconds(self, provider: Provider, request: GenerationRequest) -> float:
+        """How long such a clip usually takes there, seconds."""
+
+    def reachable(self, provider: Provider, request: GenerationRequest) -> bool:
+        """Whether the pictures of *request* can be brought there."""
+
+
+class Published:
+    """What is known without a journal, a network or hostings: the offers alone."""
+
+    def quote(self, provider: Provider, offer: Offer, request: GenerationRequest) -> Quote:
+        """The published price."""
+        return quote(provider, offer, request)
+
+    def seconds(self, provider: Provider, request: GenerationRequest) -> float:  # noqa: ARG002
+        """What is said of the provider."""
+        return float(provider.typical_seconds)
+
+    def reachable(self, provider: Provider, request: GenerationRequest) -> bool:  # noqa: ARG002
+        """Assumed."""
+        return True
+
+
+PUBLISHED = Published()
+
+
 def select(
-    providers: Sequence[Provider], request: GenerationRequest, name: str, credentials: Credentials
+    providers: Sequence[Provider],
+    request: GenerationRequest,
+    name: str,
+    credentials: Credentials,
+    facts: Facts = PUBLISHED,
 ) -> Selection:
     """The provider called *name*; for "auto" the cheapest with credentials, else the local preview.
+
+    Of several that cost the same, the one that usually is done first.
 
     Raises UnsupportedRequest with every reason at once, MissingCredentials.
     """
     if name == AUTO:
-        return _cheapest(providers, request, credentials)
+        return _cheapest(providers, request, credentials, facts)
     provider = next((candidate for candidate in providers if candidate.name == name), None)
     if provider is None:
         known = ", ".join(candidate.name for candidate in providers)
@@ -83,23 +122,35 @@ def select(
 
 
 def _cheapest(
-    providers: Sequence[Provider], request: GenerationRequest, credentials: Credentials
+    providers: Sequence[Provider], request: GenerationRequest, credentials: Credentials, facts: Facts
 ) -> Selection:
     configured = [p for p in providers if not p.local and not missing(p.needs, credentials)]
-    fitting: list[tuple[Decimal, int, Selection]] = []
+    fitting: list[tuple[Decimal, float, int, Selection]] = []
     reasons: list[str] = []
+    unreachable: Selection | None = None
     for order, provider in enumerate(configured):
         offer, refused = refusals(provider, request)
         if refused or offer is None:
             reasons.append(f"{provider.name}: {', '.join(refused)}")
             continue
-        price = quote(provider, offer, request).usd
+        if not facts.reachable(provider, request):
+            reasons.append(f"{provider.name}: it takes pictures by public URL only, and no hosting is set up")
+            unreachable = unreachable or Selection(provider, offer)
+            continue
+        price = facts.quote(provider, offer, request).usd
         # A price nobody knows counts as the dearest, so it is never chosen over a known one.
         fitting.append(
-            (price if price is not None else Decimal("Infinity"), order, Selection(provider, offer))
+            (
+                price if price is not None else Decimal("Infinity"),
+                facts.seconds(provider, request),
+                order,
+                Selection(provider, offer),
+            )
         )
     if fitting:
-        return min(fitting, key=lambda item: item[:2])[2]
+        return min(fitting, key=lambda item: item[:3])[3]
+    if unreachable is not None:
+        return unreachable  # it says how to set a hosting up, before anything is sent
     if reasons:
         raise UnsupportedRequest(
             f"No provider with a key on this machine does this {request.operation.words}. {'; '.join(reasons)}. "

@@ -1,4 +1,7 @@
-"""The billable call: sent once, recorded at once, and looked up where its answer was lost. Never sent again."""
+"""The billable call: sent once, recorded at once, and looked up where its answer was lost.
+
+It is sent again only to a provider that promises to make one job of one key.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +15,22 @@ from .errors import (
     GenerationError,
     JournalUnavailable,
     ProviderUnavailable,
+    RateLimited,
     Rejected,
     SubmissionUncertain,
+    Unauthorized,
     UnexpectedReply,
 )
-from .journal import Entry, Journal
+from .journal import Journal
 from .offer import Job, Offer, Provider, Unanswered
+from .records import Entry
 from .request import Json
 
 LOOKS: Final = 3
 """How often a provider's list is searched for an unanswered create before the person is asked."""
 
+RESENDS: Final = 3
+"""How often an unanswered create goes out again under its key in one attempt to settle it."""
 _KEYS: Final = uuid.UUID("6c756d61-2d72-6179-8000-637265617465")
 
 _settling = threading.Lock()
@@ -44,10 +52,14 @@ def submit(
 ) -> Entry:
     """Send the create of *entry*. Between its answer and the row that holds the job, nothing waits or reports.
 
-    Raises: Rejected and ProviderUnavailable (nothing billed, recorded as failed), SubmissionUncertain.
+    Raises: Rejected and ProviderUnavailable (nothing billed, recorded as failed), RateLimited (nothing billed, the
+    row is withdrawn), SubmissionUncertain.
     """
     try:
         job = _create(provider, client, offer, body, key(entry.id))
+    except RateLimited:
+        journal.withdraw(entry.id)
+        raise
     except (Rejected, ProviderUnavailable) as error:
         journal.failed(entry.id, str(error))
         raise
@@ -56,42 +68,18 @@ def submit(
     except BaseException:
         _uncertain(journal, entry, "It was stopped while the request was under way; it may have been billed.")
         raise
-    try:
-        return journal.submitted(entry.id, job)
-    except JournalUnavailable as error:
-        raise SubmissionUncertain(
-            f"{provider.title} accepted the request and bills it as job {job.id}, and the journal could not record "
-            f"that ({error}) Keep this id: 'Ray Collect Generation' brings the clip back with it (generation "
-            f"{entry.id})."
-        ) from None
+    return _accepted(client, journal, entry, job)
 
 
 def settle(provider: Provider, client: Client, journal: Journal, entry: Entry, clock: Clock) -> Entry:
-    """Find out what became of a create that was not answered, where the provider lists its jobs.
+    """Find out what became of a create that was not answered: in the provider's list, or by its idempotency key.
 
-    Raises SubmissionUncertain: the person decides.
+    Raises SubmissionUncertain (the person decides), Rejected (no job exists, recorded as failed).
     """
-    checked = ""
-    for look in range(LOOKS if provider.reconciles else 0):
-        if look:
-            clock.sleep(3.0 * look)
-        try:
-            # One at a time: two unanswered twins must not both take the same job.
-            with _settling, decoding(provider.title):
-                known = journal.jobs(provider.name)
-                found = provider.reconcile(
-                    client,
-                    Unanswered(key=key(entry.id), asked=entry.request, since=entry.created_at, known=known),
-                )
-                if found is not None:
-                    return journal.submitted(entry.id, found)
-            checked = f" {provider.title}'s list of generations does not show it so far."
-        except JournalUnavailable:
-            raise
-        except GenerationError as error:
-            checked = f" {provider.title}'s list of generations could not be read: {error}"
-        if clock.stopped:
-            break
+    checked, found = _looked_up(provider, client, journal, entry, clock)
+    found = found or _sent_again(provider, client, journal, entry, clock)
+    if found is not None:
+        return found
     raise SubmissionUncertain(
         f"{entry.note or 'The request was under way when its process ended; it may have been billed.'}"
         f"{checked} It is not sent again by itself: press Queue later to look again. Or look at "
@@ -101,9 +89,75 @@ def settle(provider: Provider, client: Client, journal: Journal, entry: Entry, c
     )
 
 
+def _looked_up(
+    provider: Provider, client: Client, journal: Journal, entry: Entry, clock: Clock
+) -> tuple[str, Entry | None]:
+    """What the provider's list of jobs says, in words, and the row if the job is in it."""
+    checked = ""
+    looks = 0 if not provider.reconciles else 1 if provider.resend_life else LOOKS
+    for look in range(looks):
+        if look:
+            clock.sleep(3.0 * look)
+        try:
+            # One at a time: two unanswered twins must not both take the same job.
+            with _settling, decoding(client.title):
+                known = journal.jobs(provider.name)
+                job = provider.reconcile(
+                    client,
+                    Unanswered(key=key(entry.id), asked=entry.request, since=entry.created_at, known=known),
+                )
+                if job is not None:
+                    return checked, journal.submitted(entry.id, job)
+            checked = f" {provider.title}'s list of generations does not show it so far."
+        except JournalUnavailable:
+            raise
+        except GenerationError as error:
+            checked = f" {provider.title}'s list of generations could not be read: {error}"
+        if clock.stopped:
+            break
+    return checked, None
+
+
+def _sent_again(
+    provider: Provider, client: Client, journal: Journal, entry: Entry, clock: Clock
+) -> Entry | None:
+    """The same create under the same key, where the provider promises to give the job that exists; else None."""
+    fresh = clock.now() - entry.created_at < provider.resend_life
+    kept = journal.create_of(entry.id) if fresh else None
+    if kept is None:
+        return None
+    endpoint, body = kept
+    offer = next((offer for offer in provider.offers if offer.endpoint == endpoint), None)
+    for attempt in range(RESENDS if offer is not None else 0):
+        if attempt:
+            clock.sleep(3.0 * attempt)
+        if clock.stopped or offer is None:
+            break
+        try:
+            job = _create(provider, client, offer, body, key(entry.id))
+        except (RateLimited, Unauthorized, ProviderUnavailable, SubmissionUncertain):
+            continue  # none of these says what became of the first one
+        except Rejected as error:
+            journal.failed(entry.id, str(error))
+            raise
+        return _accepted(client, journal, entry, job)
+    return None
+
+
+def _accepted(client: Client, journal: Journal, entry: Entry, job: Job) -> Entry:
+    try:
+        return journal.submitted(entry.id, job)
+    except JournalUnavailable as error:
+        raise SubmissionUncertain(
+            f"{client.title} accepted the request and bills it as job {job.id}, and the journal could not record "
+            f"that ({error}) Keep this id: 'Ray Collect Generation' brings the clip back with it (generation "
+            f"{entry.id})."
+        ) from None
+
+
 def _create(provider: Provider, client: Client, offer: Offer, body: Json, key: str) -> Job:
     try:
-        with decoding(provider.title):
+        with decoding(client.title):
             return provider.submit(client, offer, body, key)
     except UnexpectedReply as error:
         raise SubmissionUncertain(

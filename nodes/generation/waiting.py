@@ -16,11 +16,16 @@ from .errors import (
     StillRunning,
     UnexpectedReply,
 )
-from .journal import Entry, Journal
+from .journal import Journal
 from .offer import Completed, Failed, Job, Pending, Provider
+from .pace import Pace, learn
+from .records import Entry
 
 LONGEST_PAUSE: Final = 300.0
 """Seconds that are waited at a provider's word before it is asked again."""
+DAY: Final = 24 * 3600.0
+WATCHED: Final = 15.0
+"""Seconds since the last look at a job, for the time it was done to count as known."""
 STRANGE_ANSWERS: Final = 5
 """So many unreadable answers in a row end a wait; the job stays collectable."""
 
@@ -47,45 +52,68 @@ def wait(
     the row as it is: the clip can be collected later).
     """
     started = clock.now()
+    accepted = min(entry.submitted_at or started, started)
+    asked = entry.request
+    expected = (
+        Pace(0, 0, 0)
+        if provider.local
+        else learn(journal, provider, entry.model, asked.get("resolution", ""), asked.get("duration", 5))
+    )
+    if not provider.local and started - accepted < 1:
+        clock.sleep(0 if provider.long_poll else expected.pause(0))
     strange = 0
+    last_look: float | None = None
     while True:
         if clock.stopped:
             stop(provider, client, journal, entry)
-        waited = clock.now() - started
         asked_to_wait = 0.0
+        looked = clock.now()
         try:
-            with decoding(provider.title):
+            with decoding(client.title):
                 status = provider.status(client, job)
             strange = 0
         except (ProviderUnavailable, RateLimited) as error:
-            asked_to_wait = min(getattr(error, "retry_after", None) or 0.0, LONGEST_PAUSE)
+            asked_to_wait = min(error.retry_after or 0.0, LONGEST_PAUSE)
             status = Pending(note=f"{error} The job goes on; still asking")
         except UnexpectedReply as error:
             strange += 1
             if strange >= STRANGE_ANSWERS:
                 raise UnexpectedReply(
-                    f"{error} The job is kept: collect generation {entry.id} later."
+                    f"{error} The job is kept: collect generation {entry.id} later.{kept(provider)}"
                 ) from None
             status = Pending(note="an unreadable answer; asking again")
         except Rejected as error:
             raise type(error)(
-                f"{error} Asked about generation {entry.id} ({provider.title} job {job.id}), which stays in the "
-                "journal and can be collected later."
+                f"{error} Asked about generation {entry.id} ({client.title} job {job.id}), which stays in the "
+                f"journal and can be collected later.{kept(provider)}"
             ) from None
+        now = clock.now()
         match status:
             case Completed():
+                if not provider.local and entry.done_at is None:
+                    watched = last_look is not None and now - last_look < WATCHED
+                    journal.done(
+                        entry.id,
+                        ran_seconds=now - accepted if watched else None,
+                        reference=status.reference,
+                    )
                 return status
             case Failed(reason=reason, billing=billing):
                 journal.failed(entry.id, reason)
                 raise GenerationFailed(f"{reason} {billing} (generation {entry.id})")
-        if waited > provider.patience:
+        if now - started > provider.patience:
             raise StillRunning(
-                f"{provider.title} has not finished generation {entry.id} after {waited / 60:.0f} minutes. "
-                "Nothing is lost: queue again or collect it later."
+                f"{client.title} has not finished generation {entry.id} after {(now - started) / 60:.0f} minutes. "
+                f"Nothing is lost: queue again or collect it later.{kept(provider)}"
             )
-        fraction = min(waited / provider.typical_seconds, 1) * 0.95
-        report(f"{status.note or 'running'} at {provider.title}, {waited:.0f} s", fraction)
-        clock.sleep(max(pause(waited), asked_to_wait))
+        waited = now - accepted
+        fraction = min(waited / max(expected.typical, 1), 1) * 0.95
+        usual = f" of about {expected.typical:.0f} s" if waited < expected.late else ""
+        report(f"{status.note or 'running'} at {client.title}, {waited:.0f} s{usual}", fraction)
+        last_look = now
+        if now - looked >= provider.long_poll / 2 > 0 and not asked_to_wait:
+            continue  # it was held for as long as it may be
+        clock.sleep(max(expected.pause(waited), asked_to_wait))
 
 
 def stop(provider: Provider, client: Client, journal: Journal, entry: Entry) -> NoReturn:
@@ -99,14 +127,17 @@ def stop(provider: Provider, client: Client, journal: Journal, entry: Entry) -> 
         outcome = "impossible"
     if outcome == "confirmed":
         journal.cancelled(entry.id, "cancelled on request")
-        raise Interrupted(f"{provider.title} confirmed the cancellation of generation {entry.id}.")
+        raise Interrupted(f"{client.title} confirmed the cancellation of generation {entry.id}.")
     asked = "was asked to stop, and may still bill it." if outcome == "asked" else provider.cancel_notice
     raise Interrupted(
-        f"Stopped waiting for generation {entry.id}. {provider.title} {asked} Queue again to collect it, free of "
-        "further charge."
+        f"Stopped waiting for generation {entry.id}. {client.title} {asked} Queue again to collect it, free of "
+        f"further charge.{kept(provider)}"
     )
 
 
-def pause(waited: float) -> float:
-    """Seconds until the next look at a job that has been waited for *waited* seconds: 1 s, growing to 5 s."""
-    return min(max(waited / 10, 1.0), 5.0)
+def kept(provider: Provider) -> str:
+    """How long there is time, in words, where the provider throws finished clips away soon."""
+    if not 0 < provider.keeps <= DAY:
+        return ""
+    hours = provider.keeps / 3600
+    return f" {provider.title} keeps a finished clip for {hours:.0f} hour{'s' * (hours >= 1.5)} only."

@@ -1,0 +1,135 @@
+"""The rows of the journal: its tables, and a generation as one row tells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+import sqlalchemy as sa
+
+from .offer import Job
+from .request import Json
+
+State = Literal["submitting", "submitted", "completed", "failed", "uncertain", "cancelled"]
+STATES: Final = ("submitting", "submitted", "completed", "failed", "uncertain", "cancelled")
+OVER: Final = ("failed", "cancelled")
+"""States after which the same request and take may be bought again."""
+METADATA = sa.MetaData()
+GENERATIONS = sa.Table(
+    "generations",
+    METADATA,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("state", sa.String, sa.CheckConstraint(f"state in {STATES}"), nullable=False),
+    sa.Column("provider", sa.String, nullable=False),
+    sa.Column("model", sa.String, nullable=False),
+    sa.Column("operation", sa.String, nullable=False),
+    sa.Column("fingerprint", sa.String, nullable=False),
+    sa.Column("take", sa.Integer, nullable=False),
+    sa.Column("local", sa.Boolean, nullable=False),
+    sa.Column("request", sa.JSON, nullable=False),
+    sa.Column("job_id", sa.String, index=True),
+    sa.Column("job", sa.JSON),
+    sa.Column("estimate_usd", sa.String),
+    sa.Column("billed_usd", sa.String),
+    sa.Column("note", sa.String, nullable=False, default=""),
+    sa.Column("clip", sa.String),
+    sa.Column("frames", sa.Integer),
+    sa.Column("width", sa.Integer),
+    sa.Column("height", sa.Integer),
+    sa.Column("seconds", sa.Float),
+    sa.Column("owner", sa.String, nullable=False),
+    sa.Column("reference", sa.String),
+    sa.Column("ran_seconds", sa.Float),
+    sa.Column("done_at", sa.Float),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("submitted_at", sa.Float),
+    sa.Column("completed_at", sa.Float),
+    sa.Column("updated_at", sa.Float, nullable=False),
+)
+CREATES = sa.Table(
+    "creates",
+    METADATA,
+    sa.Column("generation", sa.String, primary_key=True),
+    sa.Column("endpoint", sa.String, nullable=False),
+    sa.Column("body", sa.JSON, nullable=False),
+)
+"""What was sent, for providers that take an unanswered create again under the same key; until it is answered."""
+UPLOADS = sa.Table(
+    "uploads",
+    METADATA,
+    sa.Column("place", sa.String, primary_key=True),
+    sa.Column("sha256", sa.String, primary_key=True),
+    sa.Column("url", sa.String, nullable=False),
+    sa.Column("until", sa.Float, nullable=False),
+)
+"""Pictures that are at a provider or a hosting already, and until when (seconds since the epoch)."""
+
+# Two processes that ask for the same clip at the same moment: the database lets one of them buy it.
+sa.Index(
+    "one_purchase",
+    GENERATIONS.c.fingerprint,
+    GENERATIONS.c.take,
+    GENERATIONS.c.provider,
+    unique=True,
+    sqlite_where=GENERATIONS.c.state.not_in(OVER),
+    postgresql_where=GENERATIONS.c.state.not_in(OVER),
+)
+# A job belongs to one generation, whoever finds it.
+sa.Index("one_job", GENERATIONS.c.provider, GENERATIONS.c.job_id, unique=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One row: a generation as the journal knows it. Times are seconds since the epoch."""
+
+    id: str
+    state: State
+    provider: str
+    model: str
+    operation: str
+    fingerprint: str
+    take: int
+    local: bool
+    request: Json
+    job: Job | None
+    estimate_usd: Decimal | None
+    billed_usd: Decimal | None
+    note: str
+    clip: str | None
+    """Path of the clip below the library's folder."""
+    frames: int | None
+    width: int | None
+    height: int | None
+    seconds: float | None
+    owner: str
+    reference: str | None
+    """The id by which the provider's later requests call the clip, where it is not the job's."""
+    ran_seconds: float | None
+    """From the answer to the create until it was done, where that was watched all the time."""
+    done_at: float | None
+    """When it was first seen done at the provider, with or without a clip."""
+    created_at: float
+    submitted_at: float | None
+    completed_at: float | None
+    updated_at: float
+
+    @property
+    def handle(self) -> str:
+        """What the provider calls the clip in requests that build on it."""
+        return self.reference or (self.job.id if self.job is not None else "")
+
+    @property
+    def usd(self) -> Decimal | None:
+        """What it cost, as far as anybody said: the bill, else the estimate."""
+        return self.billed_usd if self.billed_usd is not None else self.estimate_usd
+
+
+def entry_of(row: Any) -> Entry:
+    """A row as it comes from the database."""
+    values = {name: row[name] for name in Entry.__dataclass_fields__}
+    job = values["job"]
+    values["job"] = Job(id=job["id"], details=job["details"]) if job else None
+    for name in ("estimate_usd", "billed_usd"):
+        values[name] = Decimal(values[name]) if values[name] is not None else None
+    return Entry(**values)
