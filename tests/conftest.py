@@ -14,6 +14,8 @@ _NETWORK = (
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
     *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"),
 )
+_PROVIDERS = ("LUMA", "AWS_", "WAVESPEED", "LLM_STATS", "RAILWAIL", "FAL_", "REPLICATE", "COMFY_")
+"""What the names of their variables begin with."""
 ROOT = Path(__file__).resolve().parent.parent
 
 # ComfyUI imports the pack under a name made from its path. Tests import it as `luma_ray`, without
@@ -70,7 +72,7 @@ def bucket(s3_address, monkeypatch):
 def _nothing_of_this_machine_reaches_a_test(monkeypatch, tmp_path):
     """No key, journal, proxy, certificate or home folder of whoever runs the tests; so a test buys nothing."""
     for name in list(os.environ):
-        if name.startswith(("LUMA", "AWS_")) or name.upper() in _NETWORK:
+        if name.startswith(_PROVIDERS) or name.upper() in _NETWORK:
             monkeypatch.delenv(name)
     monkeypatch.setenv("LUMA_RAY_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))

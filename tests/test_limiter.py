@@ -32,7 +32,15 @@ def limited(desk, **limits):
 
 def test_forty_shots_where_ten_are_allowed_run_as_ten_while_thirty_wait(desk):
     limited(desk, concurrent=10)
-    lock, running, most, waiting = threading.Lock(), set(), [], Reports()
+    lock, running, most, full = threading.Lock(), set(), [], threading.Event()
+
+    class Watched(Reports):
+        def __call__(self, words, fraction=None):
+            super().__call__(words, fraction)
+            if "10 of 10 clips are being made there" in words:
+                full.set()
+
+    waiting = Watched()
 
     class Counting(type(desk.provider)):
         limits = Limits(concurrent=10)
@@ -41,8 +49,6 @@ def test_forty_shots_where_ten_are_allowed_run_as_ten_while_thirty_wait(desk):
             with lock:
                 running.add(key)
                 most.append(len(running))
-                if len(running) == 10:
-                    full.set()
             return Job(id=key)
 
         def status(self, client, job):
@@ -51,7 +57,6 @@ def test_forty_shots_where_ten_are_allowed_run_as_ten_while_thirty_wait(desk):
                 running.discard(job.id)
             return Completed(url="")
 
-    full = threading.Event()
     desk.provider = Counting()
     desk.lifecycle = desk.opened()
 

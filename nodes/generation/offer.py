@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .errors import GenerationError, UploadFailed
+from .ray import FRAMES_PER_SECOND
 from .request import GenerationRequest, Json, Operation, StillImage
 
 if TYPE_CHECKING:
@@ -66,11 +67,12 @@ class Offer:
         """Everything in *request* that this offer does not cover, each as half a sentence."""
         kinds = request.keyframe_kinds
         reasons = []
-        if kinds not in self.keyframes:
+        if kinds not in self.keyframes and not (request.middle_frames and kinds == ("none", "none")):
             reasons.append(_keyframe_refusal(kinds))
         if len(request.middle_frames) > self.middle_frames:
             most = f" (at most {self.middle_frames})" if self.middle_frames else ""
             reasons.append(f"no {len(request.middle_frames)} pictures between first and last frame{most}")
+        reasons += _middle_refusals(request)
         if request.duration not in self.durations:
             reasons.append(f"no {request.duration} s ({_listed(f'{d} s' for d in self.durations)} only)")
         if request.resolution not in self.resolutions:
@@ -120,6 +122,19 @@ class Offer:
             if max(frame.width, frame.height) > largest:
                 reasons.append(f"{size}, each side may have at most {largest}")
         return reasons
+
+
+def _middle_refusals(request: GenerationRequest) -> list[str]:
+    """Where pictures in between cannot stand, at any provider."""
+    places = [frame.index for frame in request.middle_frames]
+    end = FRAMES_PER_SECOND * request.duration
+    first = 0 if request.first_frame is None else 1
+    last = end if request.last_frame is None else end - 1
+    outside = [place for place in places if not first <= place <= last]
+    reasons = [f"a picture at frame {place} is not within frames {first} to {last}" for place in outside]
+    if any(late <= early for early, late in zip(places, places[1:], strict=False)):
+        reasons.append("the pictures in between are not in order of time, each at a frame of its own")
+    return reasons
 
 
 def _keyframe_refusal(kinds: tuple[str, str]) -> str:
@@ -247,6 +262,8 @@ class Provider(ABC):
     typical_seconds: ClassVar[int] = 100
     patience: ClassVar[int] = 45 * 60
     """Seconds after which waiting ends with `StillRunning`; the job stays collectable."""
+    cancelled_bill: ClassVar[str] = ""
+    """What a confirmed cancellation means for the bill, as a sentence."""
     cancel_notice: ClassVar[str] = ""
     """What happens to a job whose wait was stopped, as a sentence."""
 

@@ -127,7 +127,11 @@ def stop(provider: Provider, client: Client, journal: Journal, entry: Entry) -> 
         outcome = "impossible"
     if outcome == "confirmed":
         journal.cancelled(entry.id, "cancelled on request")
-        raise Interrupted(f"{client.title} confirmed the cancellation of generation {entry.id}.")
+        raise Interrupted(
+            " ".join(
+                [f"{client.title} confirmed the cancellation of generation {entry.id}.", provider.cancelled_bill]
+            ).rstrip()
+        )
     asked = "was asked to stop, and may still bill it." if outcome == "asked" else provider.cancel_notice
     raise Interrupted(
         f"Stopped waiting for generation {entry.id}. {client.title} {asked} Queue again to collect it, free of "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..generation.hosting import Hosting
+from .fal import Fal
 from .s3 import S3
 
-HOSTS: tuple[Hosting, ...] = (S3(),)
+HOSTS: tuple[Hosting, ...] = (S3(), Fal())

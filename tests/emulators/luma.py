@@ -21,8 +21,10 @@ import requests
 
 from . import clips
 from .clips import Picture
+from .jobs import Trouble
 from .server import (
     Emulator,
+    Fault,
     Problem,
     Refusal,
     Reply,
@@ -245,6 +247,9 @@ class LumaEmulator(Emulator):
     """
 
     prefix = "/dream-machine/v1"
+    create = ("POST", "/generations/video")
+    poll = ("GET", "/generations/{id}")
+    asset = ("GET", "/assets/{id}.mp4")
     default_key = "luma-test-key"
 
     def __init__(
@@ -302,6 +307,26 @@ class LumaEmulator(Emulator):
     def unauthorized(self) -> Reply:
         """The documented 401."""
         return json_reply({"detail": "Invalid API key is provided"}, 401)
+
+    def trouble(self, kind: Trouble) -> Reply:
+        """How Luma refuses a create. Of these only the 401 is documented; the others are inferred."""
+        status, detail = {
+            "unauthorized": (401, "Invalid API key is provided"),
+            "no money": (402, "Insufficient credits"),
+            "rate limit": (429, "Rate limit exceeded"),
+            "moderation": (400, "Advanced prompt moderation failed"),
+            "server error": (500, "Internal server error"),
+        }[kind]
+        headers = {"Retry-After": "7"} if kind == "rate limit" else None
+        return json_reply({"detail": detail}, status, headers)
+
+    def refusing(self, kind: Trouble) -> Fault:
+        """`trouble` as a fault: nothing is created or charged."""
+        return Fault(lambda _: self.trouble(kind), handled=False)
+
+    def unknown_status(self) -> Fault:
+        """An answer to a poll with a state that is in no documentation."""
+        return Fault.fields(state="meditating")
 
     @property
     def balance(self) -> float:

@@ -1,0 +1,373 @@
+"""Replicate: https://replicate.com/luma.
+
+Contract: replicate.com/luma/*/api (inputs and prices) and the changelog of 2025-10-16 (cancelled and aborted jobs),
+read 2026-11-20; Replicate's OpenAPI file (the copy of 2026-04) and its pages on predictions, files, data retention,
+rate limits and billing, read 2026-11-21. Not verified by a live call.
+
+A model there is a model and a resolution: luma/ray-2-720p. Waiting with the request (`Prefer: wait`) is documented
+for creates only, and a create is not held: its id must be recorded at once. luma/modify-video and
+luma/reframe-video take clips as their input and are not offered here yet.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from ..generation.credentials import redact
+from ..generation.errors import (
+    ContentRefused,
+    GenerationError,
+    InsufficientCredits,
+    ModelNotServed,
+    RateLimited,
+    Rejected,
+    UnexpectedReply,
+    UploadFailed,
+)
+from ..generation.offer import (
+    Cancellation,
+    Completed,
+    Failed,
+    Job,
+    Limits,
+    Offer,
+    Pending,
+    Provider,
+    Source,
+    Status,
+    Unanswered,
+)
+from ..generation.ray import ASPECT_RATIOS, CONCEPTS
+from ..generation.request import GenerationRequest, Json, Operation, StillImage
+
+if TYPE_CHECKING:
+    from ..generation.client import Answer, Client
+    from ..generation.credentials import Secret
+
+_USD_A_SECOND: Final = {
+    ("ray-2", "540p"): Decimal("0.10"),
+    ("ray-2", "720p"): Decimal("0.18"),
+    ("ray-flash-2", "540p"): Decimal("0.033"),
+    ("ray-flash-2", "720p"): Decimal("0.06"),
+}
+_DURATIONS: Final = (5, 9)
+_KEYFRAMES: Final = {
+    Operation.TEXT_TO_VIDEO: {("none", "none")},
+    Operation.IMAGE_TO_VIDEO: {("image", "none")},
+    Operation.KEYFRAMES_TO_VIDEO: {("image", "image"), ("none", "image")},
+}
+# Luma's own rules for these models, which Replicate does not repeat: no loop with a last frame, and the length of
+# the prompt. Inferred; the job would fail there.
+_LOOPS: Final = frozenset({("none", "none"), ("image", "none")})
+_PROMPT_LENGTH: Final = (3, 5000)
+
+_HOUR: Final = 3600
+_PICTURES: Final = ("start_image", "end_image")
+_FILE: Final = re.compile(r"https?://[^?#]*/files/([\w-]+)")
+_RESETS: Final = re.compile(r"resets in ~(\d+)s")
+_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d)")
+_MOST_PAGES: Final = 20
+"""Of the list, 100 jobs each; an end for a server that always says there is more."""
+
+# By words in the error of a failed job. The first is known from published answers, the others are inferred.
+_FAILURES: Final = {
+    "flagged as sensitive": (
+        "The safety check at Replicate or Luma rejected the prompt, a picture, or what came of them. Change them."
+    ),
+    "moderation": "Luma's safety check rejected the prompt or a picture. Change them.",
+    "input image": "The model at Replicate could not read the picture. Try again.",
+}
+_FAILED_BILLING: Final = (
+    "Replicate charges for the seconds of finished video, so this should cost nothing; it does not promise that in "
+    "writing, see replicate.com/account/billing."
+)
+
+
+class Replicate(Provider):
+    """Ray 2 on Replicate, paid by the second of video; tokens from replicate.com/account/api-tokens."""
+
+    name = "replicate"
+    title = "Replicate"
+    about = (
+        "Ray 2 and Flash at 540p and 720p, paid by the second; pictures go along, concepts and end frame too"
+    )
+    docs = "https://replicate.com/luma"
+    base_url = "https://api.replicate.com/v1"
+    base_url_variable = "REPLICATE_BASE_URL"
+    secrets = ("REPLICATE_API_TOKEN",)
+    upload_life = _HOUR
+    """From the example in the OpenAPI file; no page names the time."""
+    reconciles = True
+    limits = Limits(
+        per_minute=600,
+        source=Source(where="Replicate's docs, Rate limits: create predictions", day="2026-11-21"),
+    )
+    keeps = _HOUR
+    typical_seconds = 60
+    cancel_notice = "did not confirm that the job was stopped, so it may finish there and be billed."
+    offers = tuple(
+        Offer(
+            model=model,
+            operation=operation,
+            endpoint="models/luma/{name}/predictions",
+            durations=_DURATIONS,
+            resolutions=("540p", "720p"),
+            aspect_ratios=ASPECT_RATIOS,
+            keyframes=frozenset(kinds),
+            loops=_LOOPS & kinds,
+            concepts=CONCEPTS,
+            prompt_length=_PROMPT_LENGTH,
+            prices={
+                (resolution, seconds): usd * seconds
+                for (priced, resolution), usd in _USD_A_SECOND.items()
+                for seconds in _DURATIONS
+                if priced == model
+            },
+            price_source=Source(where="the models' pages at replicate.com/luma", day="2026-11-20"),
+        )
+        for model in ("ray-2", "ray-flash-2")
+        for operation, kinds in _KEYFRAMES.items()
+    )
+
+    def sign(self, secrets: Mapping[str, Secret]) -> dict[str, str]:
+        """Bearer authentication."""
+        return {"Authorization": f"Bearer {secrets['REPLICATE_API_TOKEN'].reveal()}"}
+
+    def error_text(self, reply: Any) -> str:
+        """`detail`; for a 422 it is a list in Markdown."""
+        lines = str(reply.get("detail") or reply["title"]).strip().splitlines()
+        return "; ".join(line.removeprefix("- ") for line in lines)
+
+    def explain(self, answer: Answer) -> GenerationError | None:
+        """A wait that is told in words only; and of creates a model that is gone, no credit, refused content."""
+        status, words = answer.status, answer.words
+        billing = " Nothing was billed." if answer.paid else ""
+        resets = _RESETS.search(words)
+        if status == 429 and answer.retry_after is None and resets:
+            return RateLimited(
+                f"Rate Limit Exceeded: Replicate wants fewer requests at a time{words}.{billing}",
+                retry_after=float(resets[1]),
+            )
+        if not answer.paid:
+            return None
+        if status == 402 and "insufficient credit" in words:
+            return InsufficientCredits(
+                "The credit at Replicate is used up (402). Nothing was billed. Buy some at "
+                "replicate.com/account/billing; a few minutes later it can be used."
+            )
+        if status == 404:
+            return ModelNotServed(
+                f"Replicate does not serve this model any more, or not to this account (404){words}. Nothing was "
+                "billed. See replicate.com/luma for what it serves, or choose another provider."
+            )
+        if status == 422 and "flagged as sensitive" in words:
+            return ContentRefused(
+                f"Replicate refused the prompt or a picture (422){words}.{billing} Change them."
+            )
+        return None
+
+    def upload(self, client: Client, still: StillImage) -> str:
+        """POST /files, for pictures of every size, as Replicate's own SDK does.
+
+        A small picture could go along as a data: URL. But only a file carries our hash of its pixels, by which
+        `reconcile` knows a job again.
+        """
+        named = {"metadata": json.dumps({"picture": still.sha256})}
+        file = (f"{still.sha256[:32]}.png", still.encode("image/png"), "image/png")
+        try:
+            reply = client.call("POST", _at(client, "files"), named, files={"content": file})
+        except GenerationError as error:
+            raise UploadFailed(
+                f"The picture could not be put at Replicate: {error} No clip was bought, nothing was billed."
+            ) from None
+        return _text(reply["urls"]["get"])
+
+    def encode(self, request: GenerationRequest, pictures: Mapping[str, str]) -> Json:
+        """The name of the model, and its input; pictures are addresses of files at Replicate."""
+        asked = request.describe()
+        sent = _without_pictures(asked)
+        for name, frame in zip(_PICTURES, request.keyframes, strict=True):
+            if isinstance(frame, StillImage):
+                sent[name] = pictures[frame.sha256]
+        return {"name": _name(asked), "input": sent}
+
+    def submit(self, client: Client, offer: Offer, body: Json, key: str) -> Job:  # noqa: ARG002
+        """POST /models/luma/{name}/predictions."""
+        path = _at(client, offer.endpoint.format(name=body["name"]))
+        reply = client.create(path, {"input": body["input"]})
+        urls = reply.get("urls")
+        told = urls if isinstance(urls, dict) else {}  # whatever they are, the id must be kept
+        ours = {name: told.get(name) for name in ("get", "cancel")}
+        return Job(
+            id=_text(reply["id"]),
+            details={name: url for name, url in ours.items() if isinstance(url, str) and client.owns(url)},
+        )
+
+    def status(self, client: Client, job: Job) -> Status:
+        """GET /predictions/{id}. It never waits: `Prefer` is documented for creates only."""
+        reply = client.get(_address(client, job, "get", ""))
+        match reply["status"]:
+            case "starting" | "processing" as state:
+                return Pending(note=state)
+            case "succeeded" if reply.get("data_removed"):
+                return _gone(reply)
+            case "succeeded":
+                url = _text(reply["output"])
+                # Clips are at replicate.delivery and need no token; a file of the API itself does.
+                return Completed(url=url, signed=url.startswith(client.base_url + _at(client, "")))
+            case "failed":
+                return Failed(reason=_reason(reply.get("error")), billing=_FAILED_BILLING)
+            case "canceled":
+                return Failed(
+                    reason="The job was cancelled at Replicate while it ran: on request, or at a deadline.",
+                    billing="Replicate bills such a job for the time it ran.",
+                )
+            case "aborted":
+                return Failed(
+                    reason="The job was stopped at Replicate before it started.",
+                    billing="Replicate does not bill a job that never started.",
+                )
+            case unknown:
+                raise ValueError(f"unknown status {unknown!r}")
+
+    def cancel(self, client: Client, job: Job) -> Cancellation:
+        """POST /predictions/{id}/cancel. A job that ran is billed for that time, one that never started is not."""
+        reply = client.call("POST", _address(client, job, "cancel", "/cancel"))
+        match reply["status"]:
+            case "canceled" | "aborted":
+                return "confirmed"
+            case "starting" | "processing":
+                return "asked"
+        return "impossible"
+
+    def reconcile(self, client: Client, create: Unanswered) -> Job | None:
+        """Look through GET /predictions for the same input, created about then by the API and not ours yet.
+
+        Of several, the one created closest to the time of the create. Raises UnexpectedReply where a job may be
+        the one, and what it was asked for cannot be seen any more.
+        """
+        matches: list[tuple[float, str]] = []
+        unclear: list[str] = []
+        for item in _listed(client, create.since):
+            if item["model"] != f"luma/{_name(create.asked)}" or item.get("source") == "web":
+                continue
+            if item["id"] in create.known:
+                continue
+            same = None if item.get("data_removed") else _same(client, item["input"], create.asked)
+            if same:
+                matches.append((abs(_seconds(item["created_at"]) - create.since), _text(item["id"])))
+            elif same is None:
+                unclear.append(_text(item["id"]))
+        if not matches and unclear:
+            raise UnexpectedReply(
+                f"job {' and '.join(unclear)} was created about then, and what it was asked for is no longer told "
+                "(Replicate deletes that after an hour), so it may be this one."
+            )
+        return Job(id=min(matches)[1]) if matches else None
+
+
+def _at(client: Client, path: str) -> str:
+    """*path* below /v1: Replicate's SDKs disagree whether the variable for the address holds that part."""
+    return path if client.base_url.endswith("/v1/") else f"v1/{path}"
+
+
+def _address(client: Client, job: Job, kind: str, rest: str) -> str:
+    """What the create returned, where it is still of the origin that is asked now; else as documented."""
+    told = job.details.get(kind)
+    if isinstance(told, str) and client.owns(told):
+        return told
+    return _at(client, f"predictions/{quote(job.id, safe='')}{rest}")
+
+
+def _name(asked: Json) -> str:
+    return f"{asked['model']}-{asked['resolution']}"
+
+
+def _without_pictures(asked: Json) -> Json:
+    """The input for a request as the journal holds it."""
+    sent = {name: asked[name] for name in ("prompt", "duration", "aspect_ratio", "loop")}
+    return {**sent, "concepts": asked["concepts"]} if asked["concepts"] else sent
+
+
+def _listed(client: Client, since: float) -> Iterator[Any]:
+    """Jobs created about then, newest first. Always asked at our own address: only a page's query is taken over."""
+    about = {"created_after": _iso(since - 300), "created_before": _iso(since + 900)}
+    for _ in range(_MOST_PAGES):
+        page = client.get(_at(client, "predictions"), about)
+        yield from page["results"]
+        if not page.get("next"):
+            return
+        about = dict(parse_qsl(urlsplit(page["next"]).query))
+
+
+def _same(client: Client, theirs: Any, asked: Json) -> bool | None:
+    """Whether an input is what we sent; None where that cannot be seen."""
+    given = {name: value for name, value in theirs.items() if value not in (None, [])}
+    pictures = [given.pop(name, None) for name in _PICTURES]
+    if given != _without_pictures(asked):
+        return False
+    ours = (asked["first_frame"], asked["last_frame"])
+    if [told is None for told in pictures] != [frame is None for frame in ours]:
+        return False
+    pairs = [
+        (_pixels(client, told), frame["image"])
+        for told, frame in zip(pictures, ours, strict=True)
+        if frame is not None
+    ]
+    if any(found not in (None, wanted) for found, wanted in pairs):
+        return False
+    return None if any(found is None for found, _ in pairs) else True
+
+
+def _pixels(client: Client, url: Any) -> str | None:
+    """The hash of the pixels that we gave with an uploaded file; None where it is another's, or gone."""
+    found = _FILE.match(_text(url))
+    if not found:
+        return None
+    try:
+        metadata = client.get(_at(client, f"files/{found[1]}"))["metadata"]
+    except Rejected:
+        return None
+    told = metadata.get("picture")
+    return told if isinstance(told, str) else None
+
+
+def _gone(reply: Any) -> Failed:
+    ended = reply.get("completed_at")
+    until = datetime.fromtimestamp(_seconds(ended), timezone.utc) + timedelta(hours=1) if ended else None
+    when = f" It could be fetched until about {until:%Y-%m-%d %H:%M} UTC." if until else ""
+    return Failed(
+        reason=f"The job succeeded, and its clip is gone: Replicate deletes it after an hour.{when}",
+        billing="It was billed. Queue again to buy a new one.",
+    )
+
+
+def _reason(error: Any) -> str:
+    said = error.strip().rstrip(".") if isinstance(error, str) else ""
+    known = next((words for part, words in _FAILURES.items() if part in said.lower()), "")
+    # An unknown error may quote the address of a picture.
+    return known or f"Replicate's job failed: {redact(said)[:300] or 'no reason given'}."
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _seconds(told: Any) -> float:
+    """A time of Replicate's, which have up to nine digits after the point, in seconds since the epoch."""
+    found = _TIME.fullmatch(_text(told))
+    if not found:
+        raise ValueError("time expected")
+    return datetime.strptime("".join(found.groups()), "%Y-%m-%dT%H:%M:%S%z").timestamp()
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("text expected")
+    return value
