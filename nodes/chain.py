@@ -8,7 +8,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from .film import MATCH_FIRST_FRAME, Film, Settings, framed, request_for, summary
+from .film import MATCH_FIRST_FRAME, Film, Frames, Settings, framed, request_for, summary
 from .generation.clock import Clock
 from .generation.errors import (
     GenerationError,
@@ -226,11 +226,11 @@ def _continued(
     still = images.still(picture, name=name)
     notes = (f"continued from {name} as a picture, and joined",)
     if direction == "forward":
-        first, _, shaped, cropped = framed(settings, still, None)
-        request = request_for(shaped, Operation.IMAGE_TO_VIDEO, first_frame=first)
+        pictures, shaped, cropped = framed(settings, Frames(first=still))
+        request = request_for(shaped, Operation.IMAGE_TO_VIDEO, first_frame=pictures.first)
     else:
-        _, last, shaped, cropped = framed(settings, None, still)
-        request = request_for(shaped, Operation.KEYFRAMES_TO_VIDEO, last_frame=last)
+        pictures, shaped, cropped = framed(settings, Frames(last=still))
+        request = request_for(shaped, Operation.KEYFRAMES_TO_VIDEO, last_frame=pictures.last)
     return request, settings.provider, (*notes, *cropped)
 
 
@@ -243,7 +243,7 @@ def _native(
     if settings.provider not in (AUTO, provider.name) or entry.job is None:
         return None
     reference = GenerationReference(
-        entry.id, entry.provider, entry.job.id, edge.path, from_text=_from_text(cutting, entry)
+        entry.id, entry.provider, entry.handle, edge.path, from_text=_from_text(cutting, entry)
     )
     if settings.aspect_ratio == MATCH_FIRST_FRAME:
         nearest = images.nearest_aspect_ratio(entry.width or 16, entry.height or 9, ASPECT_RATIOS)
@@ -265,5 +265,5 @@ def _from_text(cutting: CuttingRoom, entry: Entry | None) -> bool:
         edges = [edge for edge in (entry.request["first_frame"], entry.request["last_frame"]) if edge]
         if len(edges) != 1:
             return False
-        entry = next(iter(cutting.lifecycle.journal.by_job(edges[0]["job"])), None)
+        entry = next(iter(cutting.lifecycle.journal.by_handle(edges[0]["job"])), None)
     return entry is not None and entry.operation == Operation.TEXT_TO_VIDEO.value

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from . import tables, terminal
-from .film import Film, Settings
+from .film import Film, Frames, Settings
 from .generation.credentials import redact
 from .generation.errors import (
     DownloadFailed,
@@ -31,9 +31,19 @@ from .generation.errors import (
     UnexpectedReply,
     UnsupportedRequest,
 )
-from .generation.ray import ASPECT_RATIOS, CONCEPTS, DURATIONS, LONGEST_FILM, MODELS, RESOLUTIONS
+from .generation.ray import (
+    ASPECT_RATIOS,
+    CONCEPTS,
+    DURATIONS,
+    FRAMES_PER_SECOND,
+    LONGEST_FILM,
+    MODELS,
+    RESOLUTIONS,
+)
 from .generation.records import Entry
+from .generation.request import MiddleFrame
 from .generation.selection import AUTO
+from .hosting import HOSTS
 from .providers import PROVIDERS
 from .studio import Studio
 
@@ -106,6 +116,14 @@ def _parser() -> argparse.ArgumentParser:
     _shared(keyframes)
     keyframes.add_argument("--first-frame", type=Path, help="picture file")
     keyframes.add_argument("--last-frame", type=Path, help="picture file")
+    keyframes.add_argument(
+        "--keyframe",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("SECONDS", "FILE"),
+        help="a picture in between; more than once for several",
+    )
     extend = command("extend-video", _extend_video, "make a film longer")
     _shared(extend)
     extend.add_argument(
@@ -140,10 +158,15 @@ def _parser() -> argparse.ArgumentParser:
     key = command(
         "key", _key, "save a provider's key in the private key file (asks for it; empty forgets it)"
     )
-    key.add_argument("name", choices=sorted({name for p in PROVIDERS for name in p.secrets}))
+    key.add_argument("name", choices=sorted(_names()))
     demo = command("demo", _demo, "text, image, keyframes and extend, offline and free, with a contact sheet")
     demo.add_argument("--out", type=Path, default=Path("demo_output"))
     return parser
+
+
+def _names() -> set[str]:
+    """Everything that can be kept in the key file: keys, and settings that providers and hostings need."""
+    return {name for p in PROVIDERS for name in p.needs} | {name for h in HOSTS for name in h.settings}
 
 
 def _shared(parser: argparse.ArgumentParser) -> None:
@@ -156,6 +179,9 @@ def _shared(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--loop", action="store_true")
     parser.add_argument("--take", type=int, default=1, help="a new take is a new purchase")
     parser.add_argument("--concept", action="append", default=[], choices=CONCEPTS, metavar="CONCEPT")
+    parser.add_argument(
+        "--enhance-prompt", action="store_true", help="the provider rewrites the prompt, where it can"
+    )
     parser.add_argument("--out", type=Path, help="copy the film to this file")
 
 
@@ -170,6 +196,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         loop=options.loop,
         take=options.take,
         concepts=tuple(options.concept),
+        enhance_prompt=options.enhance_prompt,
     )
 
 
@@ -191,12 +218,24 @@ def _image_to_video(options: argparse.Namespace) -> tuple[Any, str]:
 
 def _keyframes_to_video(options: argparse.Namespace) -> tuple[Any, str]:
     settings = _settings(options)
-    first = _still(options.first_frame) if options.first_frame else None
-    last = _still(options.last_frame) if options.last_frame else None
+    frames = Frames(
+        first=_still(options.first_frame) if options.first_frame else None,
+        last=_still(options.last_frame) if options.last_frame else None,
+        middle=tuple(
+            sorted((_middle(*keyframe) for keyframe in options.keyframe), key=lambda frame: frame.index)
+        ),
+    )
     return _made(
         options,
-        lambda clock, report: _studio().keyframes_to_video(settings, first, last, clock=clock, report=report),
+        lambda clock, report: _studio().keyframes_to_video(settings, frames, clock=clock, report=report),
     )
+
+
+def _middle(seconds: str, path: str) -> MiddleFrame:
+    try:
+        return MiddleFrame(round(float(seconds) * FRAMES_PER_SECOND), _still(Path(path)))
+    except (ValueError, OverflowError):
+        raise InvalidInput(f"--keyframe {seconds}: seconds are needed, such as 2.5.") from None
 
 
 def _extend_video(options: argparse.Namespace) -> tuple[Any, str]:
@@ -342,13 +381,14 @@ def _doctor(options: argparse.Namespace) -> tuple[Any, str]:  # noqa: ARG001
             found["providers"][provider.name] = "works: free, on this machine"
             continue
         states = []
-        for name in provider.secrets:
-            secret = studio.credentials.get(name)
+        for name in provider.needs:
+            secret = studio.credentials.get(name) if name in provider.secrets else None
             shown = f" ({secret.hint})" if secret is not None else ""
             states.append(f"{name} {studio.credentials.source(name)}{shown}")
         works = studio.lifecycle.configured(provider)
         found["providers"][provider.name] = (
             f"{'configured' if works else 'not configured'}: {', '.join(states)}"
+            + (f"; experimental: {provider.experimental}" if provider.experimental else "")
         )
     for hosting in studio.lifecycle.hosts:
         ready = hosting.ready(studio.credentials)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from . import tables, terminal
-from .film import Film, Settings, request_for
+from .film import Film, Frames, Settings, request_for
 from .generation.budget import dollars, quote
 from .generation.request import GenerationRequest, Operation
 from .generation.selection import refusals
@@ -86,7 +86,7 @@ def _films(studio: Studio) -> list[Made]:
         _make(
             "keyframes-to-video",
             lambda clock, report: studio.keyframes_to_video(
-                launch, rocket, deep_field, clock=clock, report=report
+                launch, Frames(first=rocket, last=deep_field), clock=clock, report=report
             ),
             request_for(launch, Operation.KEYFRAMES_TO_VIDEO, first_frame=rocket, last_frame=deep_field),
         ),

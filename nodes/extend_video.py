@@ -55,6 +55,7 @@ class RayExtendVideo(io.ComfyNode):
                 io.Video.Input("video", optional=True, tooltip="Or any video file."),
                 io.Image.Input("frames", optional=True, tooltip="Or frames, 24 a second."),
                 inputs.concepts(),
+                inputs.enhance_prompt(),
             ],
         )
 

@@ -15,6 +15,7 @@ from .extend_video import RayExtendVideo
 from .frames import RayFrames
 from .image_to_video import RayImageToVideo
 from .join_clips import RayJoinClips
+from .keyframe import RayKeyframe
 from .keyframes_to_video import RayKeyframesToVideo
 from .text_to_video import RayTextToVideo
 
@@ -27,6 +28,7 @@ NODES: list[type[io.ComfyNode]] = [
     RayJoinClips,
     RayFrames,
     RayCollectGeneration,
+    RayKeyframe,
 ]
 _PICTURES = Path(__file__).resolve().parent.parent / "example_workflows" / "inputs"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from .generation.budget import dollars
 from .generation.finishing import Clip
 from .generation.ray import ASPECT_RATIOS
-from .generation.request import GenerationRequest, Keyframe, Operation, StillImage
+from .generation.request import GenerationRequest, Keyframe, MiddleFrame, Operation, StillImage
 from .generation.selection import AUTO
 from .media import images
 
@@ -33,6 +33,8 @@ class Settings:
     loop: bool = False
     take: int = 1
     concepts: tuple[str, ...] = ()
+    enhance_prompt: bool = False
+    """The provider rewrites the prompt before it uses it, where it documents that it can."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,17 +51,30 @@ class Film:
     """The clips this call asked for."""
 
 
-def framed(
-    settings: Settings, first: StillImage | None, last: StillImage | None
-) -> tuple[StillImage | None, StillImage | None, Settings, tuple[str, ...]]:
-    """Both pictures in one shape, the settings with a ratio in place of "auto", and what was cropped, in words.
+@dataclass(frozen=True, kw_only=True)
+class Frames:
+    """The pictures of a clip: where it starts, what it passes, where it ends."""
+
+    first: StillImage | None = None
+    last: StillImage | None = None
+    middle: tuple[MiddleFrame, ...] = ()
+
+    @property
+    def leading(self) -> StillImage | None:
+        """The earliest one."""
+        between = (frame.still for frame in self.middle)
+        return next((still for still in (self.first, *between, self.last) if still is not None), None)
+
+
+def framed(settings: Settings, frames: Frames) -> tuple[Frames, Settings, tuple[str, ...]]:
+    """All pictures in one shape, the settings with a ratio in place of "auto", and what was cropped, in words.
 
     With "auto" the leading picture is sent whole: Ray follows its shape (inferred from Luma's behaviour as
     ComfyUI's own node describes it), and the ratio named in the request is the nearest one.
     """
-    leading = first or last
+    leading = frames.leading
     if leading is None:
-        return first, last, settings, ()
+        return frames, settings, ()
     notes: list[str] = []
     if settings.aspect_ratio == MATCH_FIRST_FRAME:
         nearest = images.nearest_aspect_ratio(leading.width, leading.height, ASPECT_RATIOS)
@@ -67,16 +82,22 @@ def framed(
         shape = f"{leading.width}:{leading.height}"
     else:
         shape = settings.aspect_ratio
-    fitted: list[StillImage | None] = []
-    for name, still in (("first_frame", first), ("last_frame", last)):
+
+    def fitted(still: StillImage | None, name: str) -> StillImage | None:
         if still is None:
-            fitted.append(None)
-            continue
+            return None
         cropped, words = images.fit(still, shape, name=name)
-        fitted.append(cropped)
         if words:
             notes.append(words)
-    return fitted[0], fitted[1], settings, tuple(notes)
+        return cropped
+
+    first = fitted(frames.first, "first_frame")
+    middle = [
+        replace(frame, still=fitted(frame.still, f"keyframe at frame {frame.index}") or frame.still)
+        for frame in frames.middle
+    ]
+    last = fitted(frames.last, "last_frame")
+    return Frames(first=first, last=last, middle=tuple(middle)), settings, tuple(notes)
 
 
 def film_of(clip: Clip, *, notes: tuple[str, ...] = (), seconds_waited: float) -> Film:
@@ -115,6 +136,7 @@ def request_for(
     operation: Operation,
     first_frame: Keyframe | None = None,
     last_frame: Keyframe | None = None,
+    middle_frames: tuple[MiddleFrame, ...] = (),
 ) -> GenerationRequest:
     """The request for one clip."""
     return GenerationRequest(
@@ -128,5 +150,7 @@ def request_for(
         concepts=settings.concepts,
         first_frame=first_frame,
         last_frame=last_frame,
+        middle_frames=middle_frames,
+        enhance_prompt=settings.enhance_prompt,
         take=settings.take,
     )

@@ -21,9 +21,11 @@ from . import host
 from .generation.clock import Clock
 from .generation.errors import Interrupted, InvalidInput
 from .generation.ray import FRAMES_PER_SECOND
+from .generation.request import MiddleFrame
 from .generation.waiting import Report
 
 if TYPE_CHECKING:
+    from .film import Frames
     from .generation.request import StillImage
 
 
@@ -32,6 +34,19 @@ def still(frame: Any, name: str) -> StillImage:
     from .media import images
 
     return images.still(frame, name=name)
+
+
+def frames_of(first_frame: Any, last_frame: Any, keyframes: tuple[tuple[int, Any], ...]) -> Frames:
+    """The connected pictures of a clip, checked. Raises InvalidInput."""
+    from .film import Frames
+
+    return Frames(
+        first=None if first_frame is None else still(first_frame, "first_frame"),
+        last=None if last_frame is None else still(last_frame, "last_frame"),
+        middle=tuple(
+            MiddleFrame(index, still(image, f"keyframe at frame {index}")) for index, image in keyframes
+        ),
+    )
 
 
 def one_video(video: Any, frames: Any, clock: Clock) -> Path | None:

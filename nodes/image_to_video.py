@@ -25,6 +25,7 @@ class RayImageToVideo(io.ComfyNode):
                 *inputs.shared(Operation.IMAGE_TO_VIDEO, prompt_required=False, follows_picture=True),
                 io.Image.Input("first_frame", tooltip="One picture: the first frame of the clip."),
                 inputs.concepts(),
+                inputs.enhance_prompt(),
             ],
         )
 

@@ -24,6 +24,8 @@ Generation = io.Custom("RAY_GENERATION")
 """Journal ids of a film's clips, in order of play: a tuple of strings. Holds no key, no URL, no path."""
 Concepts = io.Custom("RAY_CONCEPTS")
 """Camera concepts: a tuple of their keys."""
+Keyframes = io.Custom("RAY_KEYFRAMES")
+"""Pictures at moments of a clip: a tuple of (frame number at 24 frames a second, IMAGE), in order of time."""
 
 
 def schema(**fields: Any) -> Any:
@@ -96,7 +98,10 @@ def shared(operation: Operation, *, prompt_required: bool, follows_picture: bool
             "model",
             options=models,
             default="ray-flash-2",
-            tooltip="ray-flash-2 is faster and costs about a third; ray-2 has the finer picture.",
+            tooltip=(
+                "ray-flash-2 is faster and costs about a third; ray-2 has the finer picture; ray-3.2 is what Luma's "
+                "current API serves. Which provider has which is in the README; none is replaced by another."
+            ),
         ),
         widget(
             io.Combo,
@@ -151,15 +156,44 @@ def provider() -> Any:
         options=[AUTO, *(candidate.name for candidate in PROVIDERS)],
         default=AUTO,
         tooltip=(
-            "auto: the cheapest provider with a key on this machine; without any key the free local preview. "
-            "A provider by name never falls back to another."
+            "auto: the cheapest provider with a key on this machine that sells this; without any key the free local "
+            "preview. A provider by name never falls back to another." + _experimental()
         ),
     )
+
+
+def _experimental() -> str:
+    """A warning for the providers that nobody could verify."""
+    names = [candidate.name for candidate in PROVIDERS if candidate.experimental]
+    return f" Experimental, because parts are not documented: {', '.join(names)}." if names else ""
 
 
 def concepts() -> Any:
     """Where Ray Camera Concepts is linked."""
     return Concepts.Input("concepts", optional=True, tooltip="Camera moves from Ray Camera Concepts.")
+
+
+def enhance_prompt() -> Any:
+    """Where a provider rewrites prompts."""
+    return widget(
+        io.Boolean,
+        "enhance_prompt",
+        default=False,
+        optional=True,
+        tooltip=(
+            "The provider rewrites the prompt before it uses it, where it documents that it can: "
+            f"{', '.join(sellers('enhances'))}. Others refuse."
+        ),
+    )
+
+
+def sellers(attribute: str) -> list[str]:
+    """Names of the paid providers with an offer that has *attribute*."""
+    return [
+        candidate.name
+        for candidate in PROVIDERS
+        if not candidate.local and any(getattr(offer, attribute) for offer in candidate.offers)
+    ]
 
 
 def concept_choices() -> list[str]:

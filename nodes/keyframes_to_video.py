@@ -34,6 +34,15 @@ class RayKeyframesToVideo(io.ComfyNode):
                 io.Image.Input("first_frame", optional=True, tooltip="One picture: the clip starts on it."),
                 io.Image.Input("last_frame", optional=True, tooltip="One picture: the clip ends on it."),
                 inputs.concepts(),
+                inputs.Keyframes.Input(
+                    "keyframes",
+                    optional=True,
+                    tooltip=(
+                        "Pictures in between, from Ray Keyframe. Sold by: "
+                        f"{', '.join(inputs.sellers('middle_frames'))}."
+                    ),
+                ),
+                inputs.enhance_prompt(),
             ],
         )
 
@@ -43,6 +52,7 @@ class RayKeyframesToVideo(io.ComfyNode):
         first_frame: Any = None,
         last_frame: Any = None,
         concepts: tuple[str, ...] = (),
+        keyframes: tuple[tuple[int, Any], ...] = (),
         **widgets: Any,
     ) -> Any:
         """Buy or recall the clip."""
@@ -51,8 +61,7 @@ class RayKeyframesToVideo(io.ComfyNode):
             cls,
             lambda studio, clock, report: studio.keyframes_to_video(
                 settings,
-                None if first_frame is None else footage.still(first_frame, "first_frame"),
-                None if last_frame is None else footage.still(last_frame, "last_frame"),
+                footage.frames_of(first_frame, last_frame, tuple(keyframes or ())),
                 clock=clock,
                 report=report,
             ),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from . import chain
 from .cutting import CuttingRoom
-from .film import MATCH_FIRST_FRAME, Film, Settings, film_of, framed, request_for
+from .film import MATCH_FIRST_FRAME, Film, Frames, Settings, film_of, framed, request_for
 from .generation.clock import Clock
 from .generation.credentials import Credentials
 from .generation.errors import InvalidInput
@@ -50,28 +50,26 @@ class Studio:
         self, settings: Settings, first_frame: StillImage, *, clock: Clock, report: Report
     ) -> Film:
         """A clip that starts on a picture."""
-        first, _, settings, notes = framed(settings, first_frame, None)
-        request = request_for(settings, Operation.IMAGE_TO_VIDEO, first_frame=first)
+        frames, settings, notes = framed(settings, Frames(first=first_frame))
+        request = request_for(settings, Operation.IMAGE_TO_VIDEO, first_frame=frames.first)
         return self._one(request, settings, notes, clock, report)
 
-    def keyframes_to_video(
-        self,
-        settings: Settings,
-        first_frame: StillImage | None,
-        last_frame: StillImage | None,
-        *,
-        clock: Clock,
-        report: Report,
-    ) -> Film:
-        """A clip that starts on one picture, ends on another, or both."""
-        if first_frame is None and last_frame is None:
+    def keyframes_to_video(self, settings: Settings, frames: Frames, *, clock: Clock, report: Report) -> Film:
+        """A clip that starts on one picture, ends on another, or both, and may pass others in between."""
+        if frames.leading is None:
             raise InvalidInput(
                 "Keyframes to Video needs a first frame, a last frame, or both; connect one. Nothing was billed."
             )
-        if last_frame is None and first_frame is not None:
-            return self.image_to_video(settings, first_frame, clock=clock, report=report)
-        first, last, settings, notes = framed(settings, first_frame, last_frame)
-        request = request_for(settings, Operation.KEYFRAMES_TO_VIDEO, first_frame=first, last_frame=last)
+        if frames.first is not None and frames.last is None and not frames.middle:
+            return self.image_to_video(settings, frames.first, clock=clock, report=report)
+        frames, settings, notes = framed(settings, frames)
+        request = request_for(
+            settings,
+            Operation.KEYFRAMES_TO_VIDEO,
+            first_frame=frames.first,
+            last_frame=frames.last,
+            middle_frames=frames.middle,
+        )
         return self._one(request, settings, notes, clock, report)
 
     def extend_video(

@@ -74,7 +74,7 @@ def _row(provider: Provider, model: str, offers: Sequence[Offer]) -> tuple[str, 
         "all 7" if len(ratios) == len(ASPECT_RATIOS) else ", ".join(ratios),
         "yes" if any(offer.loops for offer in offers) else "no",
         "yes" if any(offer.concepts for offer in offers) else "no",
-        dollars(min(prices) if prices else None) + unverified,
+        dollars(min(prices) if prices else None) + unverified + (", live" if provider.live_prices else ""),
     )
 
 

@@ -24,6 +24,7 @@ class RayTextToVideo(io.ComfyNode):
             inputs=[
                 *inputs.shared(Operation.TEXT_TO_VIDEO, prompt_required=True, follows_picture=False),
                 inputs.concepts(),
+                inputs.enhance_prompt(),
             ],
         )
 

@@ -244,8 +244,8 @@ def test_a_provider_without_keys_is_never_sent_a_create_twice(desk):
 
 
 def test_a_refusal_of_the_second_sending_says_that_there_is_no_job(keyed):
-    keyed.provider.submits = [LOST, errors.InsufficientCredits("no money. Nothing was billed.")]
-    with pytest.raises(errors.InsufficientCredits):
+    keyed.provider.submits = [LOST, errors.ContentRefused("moderation. Nothing was billed.")]
+    with pytest.raises(errors.ContentRefused):
         keyed.generate()
     (row,) = keyed.lifecycle.journal.entries()
     assert row.state == "failed"
@@ -255,6 +255,8 @@ def test_a_refusal_of_the_second_sending_says_that_there_is_no_job(keyed):
     "answer",
     [
         errors.Unauthorized("another key."),
+        errors.InsufficientCredits("the first one took the last money."),
+        errors.ModelNotServed("not any more."),
         errors.RateLimited("too many."),
         errors.ProviderUnavailable("no network."),
         errors.SubmissionUncertain("lost again."),

@@ -727,7 +727,7 @@ def test_a_dropped_answer_is_found_among_jobs_that_differ_in_their_picture_only(
 def test_a_dropped_answer_that_is_looked_for_too_late_is_never_bought_twice(emulator, life):
     emulator.fail_next("POST", CREATE, Fault.lost_answer())
     emulator.fail_next("GET", "/predictions", Fault.status(500), times=12)
-    with pytest.raises(errors.SubmissionUncertain, match="could not be read"):
+    with pytest.raises(errors.SubmissionUncertain, match="does not settle it"):
         life.buy(ask())
     emulator.course(emulator.creates[0]).removed = True
     with pytest.raises(errors.SubmissionUncertain) as caught:

@@ -10,10 +10,12 @@ import pytest
 import torch
 from emulators.server import Fault
 from fakes import FakeClock, Reports
-from luma_ray.nodes.film import Settings, framed
+from luma_ray.nodes.film import Frames, Settings, framed
 from luma_ray.nodes.generation import errors
+from luma_ray.nodes.generation.request import MiddleFrame
 from luma_ray.nodes.media import clips, frames, images, seams
 from luma_ray.nodes.studio import Studio
+from PIL import Image
 
 FOX = Settings(prompt="a fox in the snow", resolution="540p")
 
@@ -245,9 +247,10 @@ def test_pictures_without_hosting_are_refused_before_anything_is_sent(work, luma
 
 
 def test_keyframes_of_two_shapes_are_cropped_to_one_and_it_is_said():
-    first, last, settings, notes = framed(Settings(aspect_ratio="auto"), still(320, 180), still(200, 200))
-    assert (first.width, first.height) == (320, 180)
-    assert abs(last.width / last.height - 16 / 9) < 0.02
+    pictures = Frames(first=still(320, 180), last=still(200, 200))
+    framed_, settings, notes = framed(Settings(aspect_ratio="auto"), pictures)
+    assert (framed_.first.width, framed_.first.height) == (320, 180)
+    assert abs(framed_.last.width / framed_.last.height - 16 / 9) < 0.02
     assert settings.aspect_ratio == "16:9"
     assert len(notes) == 1
     assert "last_frame" in notes[0]
@@ -255,12 +258,36 @@ def test_keyframes_of_two_shapes_are_cropped_to_one_and_it_is_said():
 
 def test_keyframes_need_at_least_one_picture(work):
     with pytest.raises(errors.InvalidInput, match="connect one"):
-        work.keyframes_to_video(FOX, None, None)
+        work.keyframes_to_video(FOX, Frames())
 
 
 def test_only_a_first_frame_is_image_to_video(work):
-    film = work.keyframes_to_video(FOX, still(), None)
+    film = work.keyframes_to_video(FOX, Frames(first=still()))
     assert work.studio.lifecycle.journal.get(film.generations[0]).operation == "image_to_video"
+
+
+def test_pictures_in_between_take_the_shape_of_the_first_one():
+    pictures = Frames(middle=(MiddleFrame(24, still(320, 180)), MiddleFrame(48, still(200, 200))))
+    shaped, settings, notes = framed(Settings(aspect_ratio="auto"), pictures)
+    assert [round(frame.still.width / frame.still.height, 1) for frame in shaped.middle] == [1.8, 1.8]
+    assert settings.aspect_ratio == "16:9"
+    assert "keyframe at frame 48" in notes[0]
+
+
+def test_a_clip_passes_its_pictures_in_between_offline_too(work):
+    one, two = still(seed=1), still(seed=2)
+    film = work.keyframes_to_video(
+        Settings(prompt="from one to the other", resolution="360p", aspect_ratio="16:9"),
+        Frames(first=one, middle=(MiddleFrame(60, two),)),
+    )
+    shown = list(clips.read(film.path))
+    assert len(shown) == 121
+    for number, wanted in ((0, one), (60, two)):
+        seen = shown[number][60:300, 40:600].astype(float)  # without the mark
+        expected = np.asarray(
+            Image.fromarray(images.pixels(wanted)).resize((640, 360), Image.BICUBIC), dtype=float
+        )[60:300, 40:600]
+        assert np.abs(seen - expected).mean() < 12, number
 
 
 def test_without_a_key_everything_runs_offline_and_says_that_it_is_a_preview(work):

@@ -158,14 +158,16 @@ class Client:
         """
         return self._read(method, path, body=body, headers=headers, files=files)
 
-    def create(self, path: str, body: Json, *, headers: Mapping[str, str] | None = None) -> Any:
-        """Send a billable request, once.
+    def create(
+        self, path: str, body: Json, *, headers: Mapping[str, str] | None = None, hold: float = 0
+    ) -> Any:
+        """Send a billable request, once. *hold*: how long an answer may take that comes with the clip, seconds.
 
         Raises: Rejected and its kinds (not billed), ProviderUnavailable (it never left this machine, not
         billed), SubmissionUncertain (sent, and no usable answer: it may be billed).
         """
         try:
-            response, content = self._send("POST", path, body=body, headers=headers)
+            response, content = self._send("POST", path, body=body, headers=headers, hold=hold)
         except requests.RequestException as error:
             if certainly_not_sent(error):
                 raise ProviderUnavailable(

@@ -20,7 +20,7 @@ from .offer import Job, Limits
 from .records import CREATES, GENERATIONS, METADATA, OVER, STATES, UPLOADS, Entry, entry_of
 from .request import GenerationRequest, Json
 
-LEASE: Final = 180.0
+LEASE: Final = 720.0
 """Seconds a `submitting` row belongs to the process that wrote it; longer than a create can take."""
 _PROCESS = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
@@ -200,6 +200,10 @@ class Journal:
     def by_job(self, job_id: str) -> list[Entry]:
         """The rows with this provider's job, newest first."""
         return self._select(GENERATIONS.c.job_id == job_id)
+
+    def by_handle(self, handle: str) -> list[Entry]:
+        """The rows whose clip the provider calls so, newest first."""
+        return self._select(sa.or_(GENERATIONS.c.reference == handle, GENERATIONS.c.job_id == handle))
 
     def live(self, fingerprint: str, take: int, provider: str | None = None) -> Entry | None:
         """The purchase of this request and take that still counts: a finished one before one on its way.

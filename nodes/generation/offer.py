@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -132,7 +133,7 @@ def _middle_refusals(request: GenerationRequest) -> list[str]:
     last = end if request.last_frame is None else end - 1
     outside = [place for place in places if not first <= place <= last]
     reasons = [f"a picture at frame {place} is not within frames {first} to {last}" for place in outside]
-    if any(late <= early for early, late in zip(places, places[1:], strict=False)):
+    if any(late <= early for early, late in pairwise(places)):
         reasons.append("the pictures in between are not in order of time, each at a frame of its own")
     return reasons
 
@@ -167,7 +168,8 @@ class Job:
 
     id: str
     details: Json = field(default_factory=dict)
-    """What else the provider returned for asking again, such as its own poll URL. Never a signed URL."""
+    """What else the provider returned for asking again, such as its own poll URL. Never a signed URL,
+    but where that is the only way to the clip."""
 
 
 @dataclass(frozen=True, kw_only=True)

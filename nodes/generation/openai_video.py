@@ -37,6 +37,10 @@ _MODERATION: Final = ("content_policy_violation", "moderation_blocked")
 """OpenAI's codes for it."""
 
 
+SYNCHRONOUS: Final = 540.0
+"""Seconds that a gateway may take which answers with the finished clip."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
     """How one gateway spells the call."""
@@ -126,7 +130,7 @@ class OpenAIVideo(Provider):
         nothing else, that address is the only thing that leads to a paid clip: it is kept whole, also when it is
         signed, because without its signature it would be worth nothing.
         """
-        reply = client.create(offer.endpoint, body)
+        reply = client.create(offer.endpoint, body, hold=SYNCHRONOUS)
         told, address = reply.get("id"), _address(reply)
         if reply.get("object") in _PLACES:
             return Job(id=_text(told), details={"at": _PLACES[reply["object"]]})

@@ -13,7 +13,9 @@ from .client import Client, decoding
 from .clock import Clock
 from .errors import (
     GenerationError,
+    InsufficientCredits,
     JournalUnavailable,
+    ModelNotServed,
     ProviderUnavailable,
     RateLimited,
     Rejected,
@@ -29,6 +31,11 @@ from .request import Json
 LOOKS: Final = 3
 """How often a provider's list is searched for an unanswered create before the person is asked."""
 
+_SILENT: Final = (
+    *(RateLimited, Unauthorized, InsufficientCredits, ModelNotServed),
+    *(ProviderUnavailable, SubmissionUncertain),
+)
+"""Answers to a create sent again that say nothing of the first one, which may have taken the last money."""
 RESENDS: Final = 3
 """How often an unanswered create goes out again under its key in one attempt to settle it."""
 _KEYS: Final = uuid.UUID("6c756d61-2d72-6179-8000-637265617465")
@@ -112,7 +119,7 @@ def _looked_up(
         except JournalUnavailable:
             raise
         except GenerationError as error:
-            checked = f" {provider.title}'s list of generations could not be read: {error}"
+            checked = f" {provider.title}'s list of generations does not settle it: {error}"
         if clock.stopped:
             break
     return checked, None
@@ -135,8 +142,8 @@ def _sent_again(
             break
         try:
             job = _create(provider, client, offer, body, key(entry.id))
-        except (RateLimited, Unauthorized, ProviderUnavailable, SubmissionUncertain):
-            continue  # none of these says what became of the first one
+        except _SILENT:
+            continue
         except Rejected as error:
             journal.failed(entry.id, str(error))
             raise

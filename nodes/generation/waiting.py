@@ -91,7 +91,7 @@ def wait(
         match status:
             case Completed():
                 if not provider.local and entry.done_at is None:
-                    watched = last_look is not None and now - last_look < WATCHED
+                    watched = last_look is not None and now - last_look < WATCHED + provider.long_poll
                     journal.done(
                         entry.id,
                         ran_seconds=now - accepted if watched else None,
@@ -122,14 +122,18 @@ def stop(provider: Provider, client: Client, journal: Journal, entry: Entry) -> 
         journal.cancelled(entry.id, "the preview was stopped")
         raise Interrupted("The preview was stopped; it is free.")
     try:
-        outcome = provider.cancel(client, entry.job) if entry.job is not None else "impossible"
+        with decoding(client.title):
+            outcome = provider.cancel(client, entry.job) if entry.job is not None else "impossible"
     except GenerationError:
         outcome = "impossible"
     if outcome == "confirmed":
         journal.cancelled(entry.id, "cancelled on request")
         raise Interrupted(
             " ".join(
-                [f"{client.title} confirmed the cancellation of generation {entry.id}.", provider.cancelled_bill]
+                [
+                    f"{client.title} confirmed the cancellation of generation {entry.id}.",
+                    provider.cancelled_bill,
+                ]
             ).rstrip()
         )
     asked = "was asked to stop, and may still bill it." if outcome == "asked" else provider.cancel_notice

@@ -5,5 +5,6 @@ from __future__ import annotations
 from ..generation.hosting import Hosting
 from .fal import Fal
 from .s3 import S3
+from .wavespeed import WaveSpeedStorage
 
-HOSTS: tuple[Hosting, ...] = (S3(), Fal())
+HOSTS: tuple[Hosting, ...] = (S3(), Fal(), WaveSpeedStorage())

@@ -24,7 +24,7 @@ _KINDS = ("none", "image", "generation")
 _KEYFRAMES = {
     Operation.TEXT_TO_VIDEO: {("none", "none")},
     Operation.IMAGE_TO_VIDEO: {("image", "none")},
-    Operation.KEYFRAMES_TO_VIDEO: {("image", "image"), ("none", "image")},
+    Operation.KEYFRAMES_TO_VIDEO: {("image", "image"), ("none", "image"), ("image", "none")},
     Operation.EXTEND_VIDEO: {(a, b) for a in _KINDS for b in _KINDS if "generation" in (a, b)},
 }
 _SAME_SHAPE = 0.015
@@ -56,6 +56,7 @@ class Animatic(Provider):
             prompt_length=(3, 5000),
             prompt_optional_with_image=True,
             enhances=True,
+            middle_frames=62 if operation is Operation.KEYFRAMES_TO_VIDEO else 0,
             image_sides=(16, 16384),
             prices={
                 (resolution, seconds): Decimal(0) for resolution in _RESOLUTIONS for seconds in _DURATIONS
@@ -89,6 +90,7 @@ class Animatic(Provider):
         progress: Callable[[float], None],
     ) -> None:
         """Render the preview to *path*."""
+        from ..media import images
         from ..media.animatic import RenderStopped, Shot, render
 
         if request is None:
@@ -96,7 +98,8 @@ class Animatic(Provider):
         first, last = (
             _picture(frame, at_end=end) for frame, end in zip(request.keyframes, (True, False), strict=True)
         )
-        leading = first if first is not None else last
+        middle = tuple((frame.index, images.pixels(frame.still)) for frame in request.middle_frames)
+        leading = next((one for one in (first, *(one for _, one in middle), last) if one is not None), None)
         shape = proportion(request.aspect_ratio)
         if leading is not None and abs(leading.shape[1] / leading.shape[0] / shape - 1) > _SAME_SHAPE:
             shape = leading.shape[1] / leading.shape[0]  # like Ray, the clip follows the picture
@@ -111,6 +114,7 @@ class Animatic(Provider):
             loop=request.loop,
             first_frame=first,
             last_frame=last,
+            middle_frames=middle,
             follows=isinstance(request.first_frame, GenerationReference),
             turns_card=any(reference.from_text for reference in request.references),
         )

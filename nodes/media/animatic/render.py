@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from ...generation.ray import FRAMES_PER_SECOND, frame_count
 from .. import clips
 from .card import Card, CardTurn
 from .mark import PreviewMark
-from .scenes import Arrival, Morph, Pace, Scene, Travel
+from .scenes import Arrival, Morph, Pace, Relay, Scene, Travel
 
 _CRF = 20
 _PAINTERS = max(1, min(2, os.cpu_count() or 1))  # more than two outrun the encoder
@@ -49,6 +50,8 @@ class Shot:
     """[height, width, 3] of any size: covers the frame, the middle is kept."""
     last_frame: npt.NDArray[np.uint8] | None = None
     """Like `first_frame`."""
+    middle_frames: tuple[tuple[int, npt.NDArray[np.uint8]], ...] = ()
+    """Pictures between them: frame number, ascending, and picture. Not with `loop`."""
     follows: bool = False
     """`first_frame` is the last frame of an earlier clip: the camera is moving already."""
     turns_card: bool = False
@@ -107,6 +110,8 @@ def _frames(
 
 def _scene(shot: Shot, count: int) -> Scene:
     first, last = (_bare(picture) for picture in (shot.first_frame, shot.last_frame))
+    if shot.middle_frames:
+        return _relay(shot, first, last, count)
     loop = shot.loop and last is None
     pace = Pace(count, shot.duration, loop=loop, moving=shot.follows)
     size = (shot.width, shot.height)
@@ -120,6 +125,34 @@ def _scene(shot: Shot, count: int) -> Scene:
     if last is not None:
         return Arrival(last, size, shot.concepts, pace)
     return Card(shot.prompt, shot.model, size, shot.concepts, pace, loop=loop)
+
+
+def _relay(
+    shot: Shot, first: npt.NDArray[np.uint8] | None, last: npt.NDArray[np.uint8] | None, count: int
+) -> Scene:
+    """From each picture to the next; before the first one it comes into focus, after the last one it goes on."""
+    size = (shot.width, shot.height)
+    stops = [(index, _bare(picture)) for index, picture in shot.middle_frames]
+    if first is not None:
+        stops.insert(0, (0, first))
+    if last is not None:
+        stops.append((count - 1, last))
+    pictures = [(index, picture) for index, picture in stops if picture is not None]
+
+    def pace(begin: int, end: int, *, moving: bool) -> Pace:
+        return Pace(end - begin + 1, (end - begin) / FRAMES_PER_SECOND, loop=False, moving=moving)
+
+    legs: list[tuple[int, Scene]] = []
+    begin, picture = pictures[0]
+    if begin > 0:
+        legs.append((0, Arrival(picture, size, shot.concepts, pace(0, begin, moving=False))))
+    for (start, before), (end, after) in pairwise(pictures):
+        legs.append((start, Morph(before, after, size, shot.concepts, pace(start, end, moving=True))))
+    end, picture = pictures[-1]
+    if end < count - 1:
+        going = pace(end, count - 1, moving=len(pictures) > 1)
+        legs.append((end, Travel(picture, size, shot.concepts, going, loop=False)))
+    return Relay(legs)
 
 
 def _bare(picture: npt.NDArray[np.uint8] | None) -> npt.NDArray[np.uint8] | None:

@@ -165,6 +165,19 @@ class Arrival:
         return pose + self._path.pose(1.0, shake=0.0) * -1.0
 
 
+class Relay:
+    """Scenes one after the other, each from its own frame on: over pictures that stand in between."""
+
+    def __init__(self, legs: Sequence[tuple[int, Scene]]) -> None:
+        """*legs*: the frame at which each scene begins, ascending, and the scene, which counts from 0."""
+        self._legs = tuple(legs)
+
+    def __call__(self, frame: int) -> Rgb:
+        """The scene that is on at *frame*."""
+        begin, scene = max((leg for leg in self._legs if leg[0] <= frame), key=lambda leg: leg[0])
+        return scene(frame - begin)
+
+
 def exposed(stage: Stage, path: CameraPath, pose: Callable[[float], Pose], frame: float) -> Rgb:
     """A frame with the blur that a film camera's shutter gives to fast moves."""
     opened, closed = (path.view(pose(frame + side * _SHUTTER / 2)) for side in (-1, 1))
