@@ -8,10 +8,11 @@ RUN := PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY)
 # A virtual environment without its torch would be taken for a finished one.
 .DELETE_ON_ERROR:
 
-.PHONY: help demo test lint types tests clean
+.PHONY: help demo test lint types tests bench clean
 help:
 	@echo "make demo   text, image, keyframes and extend, offline and free -> demo_output/"
 	@echo "make test   lint, types and all tests"
+	@echo "make bench  how soon a finished job is known, and for how many requests"
 	@echo "make clean  remove what these made"
 
 demo: $(VENV)/demo.stamp
@@ -29,6 +30,9 @@ types: $(VENV)/test.stamp
 # Not `python -m pytest`: that puts this folder on the path, where ComfyUI's own module `nodes` would be ours.
 tests: $(VENV)/test.stamp
 	$(BIN)/pytest tests
+
+bench: $(VENV)/test.stamp
+	$(RUN) tests/bench/polling.py
 
 # torch first and by its own version: with one present, any is accepted; left to itself, pip would take the
 # newest with gigabytes of CUDA.

@@ -227,6 +227,7 @@ def test_hdr_is_refused_in_words(tmp_path):
         file.mux(stream.encode(None))
     with pytest.raises(InvalidInput, match=r"HDR video \(PQ\)"):
         next(clips.read(path))
+    assert clips.inspect(path).frames == 1  # a delivered clip is kept, whatever its light
 
 
 def test_read_gives_every_frame_in_order(clip, frames):

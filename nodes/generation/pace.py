@@ -11,11 +11,11 @@ from .offer import Provider
 
 ENOUGH: Final = 5
 """So many jobs of a kind say more than what we believed before."""
-BEFORE: Final = 6.0
+BEFORE: Final = 8.0
 """Seconds between looks while nothing is expected."""
 QUICKEST: Final = 0.5
-OFTEN: Final = 1.9
-"""Seconds between looks while the job may be done any moment: on average it is known 0.95 s later."""
+OFTEN: Final = 1.8
+"""Seconds between looks while the job may be done any moment: on average it is known 0.9 s later."""
 LATE: Final = 5.0
 """Seconds to which the pause grows for a job that takes longer than any before."""
 LONGER: Final = 1.6

@@ -86,8 +86,9 @@ def inspect(path: Path) -> ClipFacts:
         BrokenClip: it is no video, it has no frames, or it was cut off.
     """
     line = timeline(path)
-    width, height = shown_size(path)
-    last_picture(path, line)
+    # Whatever its light: what was paid is kept, also where it cannot become an IMAGE.
+    width, height = shown_size(path, any_light=True)
+    last_picture(path, line, any_light=True)
     return ClipFacts(line.frames, width, height, line.frame_rate, line.seconds, line.has_audio)
 
 
@@ -120,14 +121,14 @@ def timeline(path: Path) -> Timeline:
     return Timeline(len(shown), rate, seconds, has_audio, tuple(times), tuple(keyframes))
 
 
-def shown_size(path: Path) -> tuple[int, int]:
+def shown_size(path: Path, *, any_light: bool = False) -> tuple[int, int]:
     """Width and height after rotation, of the first frame as it decodes. Raises as `pictures` does."""
-    with closing(pictures(path)) as shown:
+    with closing(pictures(path, any_light=any_light)) as shown:
         return RgbReader().size(next(shown))
 
 
 def pictures(
-    path: Path, start: int = 0, line: Timeline | None = None
+    path: Path, start: int = 0, line: Timeline | None = None, *, any_light: bool = False
 ) -> Generator[av.VideoFrame, None, None]:
     """Decoded frames from number *start* on, in the order of showing, converted to nothing.
 
@@ -136,7 +137,7 @@ def pictures(
 
     Raises:
         BrokenClip: at once, or at the frame that does not decode.
-        InvalidInput: the clip is HDR.
+        InvalidInput: the clip is HDR, and not *any_light* will do.
     """
     if line is not None and start and start < len(line.times):
         with closing(_pictures_from(path, line, start)) as shown:
@@ -146,7 +147,8 @@ def pictures(
                 yield from shown
                 return
     with _opened(path) as (container, stream):
-        _refuse_hdr(path, stream)
+        if not any_light:
+            _refuse_hdr(path, stream)
         number = 0
         for number, picture in enumerate(container.decode(stream), 1):
             if number > start:
@@ -155,7 +157,7 @@ def pictures(
             raise BrokenClip(f"No frame of {path} can be decoded.")
 
 
-def last_picture(path: Path, line: Timeline) -> av.VideoFrame:
+def last_picture(path: Path, line: Timeline, *, any_light: bool = False) -> av.VideoFrame:
     """The last frame: decoded from the last keyframe on, without the frames that no other is made from.
 
     Raises:
@@ -166,7 +168,8 @@ def last_picture(path: Path, line: Timeline) -> av.VideoFrame:
     if line.times:
         final = line.times[-1]
         with _opened(path) as (container, stream):
-            _refuse_hdr(path, stream)
+            if not any_light:
+                _refuse_hdr(path, stream)
             container.seek(_keyframe_before(line, final), stream=stream)
             for packet in container.demux(stream):
                 # The final frame itself may be one that no other is made from.
@@ -175,7 +178,7 @@ def last_picture(path: Path, line: Timeline) -> av.VideoFrame:
                     last = picture
         if last is not None and last.pts == final:
             return last
-    with closing(pictures(path)) as shown:
+    with closing(pictures(path, any_light=any_light)) as shown:
         for picture in shown:
             last = picture
     if last is None or (line.times and last.pts != line.times[-1]):
