@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -181,6 +182,11 @@ def test_one_picture_in_ten_shots_is_put_there_once(desk, shelf):
     assert "uploading 1280x720 to Shelf" in desk.reports.words
 
 
+def test_the_node_says_where_the_pictures_are_and_how_long(desk, shelf):
+    assert "pictures at Shelf, for 2 h" in desk.generate(image(), provider="live").notes
+    assert not any("Shelf" in note for note in desk.generate(text(), provider="live").notes)
+
+
 def test_another_process_finds_it_there_too(desk, shelf):
     desk.generate(image(), provider="live")
     desk.lifecycle = desk.opened(hosts=[shelf])
@@ -238,3 +244,15 @@ def test_an_experimental_provider_says_so_in_its_errors(desk):
     desk.provider.experimental = "nobody has verified it."
     client = desk.lifecycle._connect(desk.provider, FakeClock())
     assert str(client.error(402, paid=True)).startswith("The account at Live (experimental)")
+
+
+def test_an_experimental_provider_says_so_on_the_node(desk):
+    desk.provider.experimental = "nobody has verified it."
+    assert "Live is experimental: nobody has verified it." in desk.generate(provider="live").notes
+
+
+def test_a_refusal_names_the_providers_that_a_key_would_open(desk, monkeypatch):
+    monkeypatch.delenv("LIVE_KEY")
+    desk.provider.offers = tuple(replace(offer, durations=(5, 10)) for offer in desk.provider.offers)
+    with pytest.raises(errors.UnsupportedRequest, match="With a key of its own, live would do it"):
+        both(desk).select(text(duration=10))

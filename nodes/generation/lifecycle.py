@@ -108,8 +108,17 @@ class Lifecycle:
         )
         key = (request.fingerprint, request.take, seller)
         clip = self._once(key, lambda: self._generate(request, seller, chosen, clock, report), clock, report)
-        reason = chosen.reason if chosen is not None else ""
-        return replace(clip, notes=(*clip.notes, reason)) if reason else clip
+        return replace(clip, notes=(*clip.notes, *self._notes(chosen, request)))
+
+    def _notes(self, chosen: Selection | None, request: GenerationRequest) -> list[str]:
+        """What the person should know of a clip that was bought now."""
+        if chosen is None:
+            return []
+        provider = chosen.provider
+        warning = (
+            f"{provider.title} is experimental: {provider.experimental}" if provider.experimental else ""
+        )
+        return [note for note in (chosen.reason, warning, self.uploads.told(provider, request)) if note]
 
     def resume(
         self,

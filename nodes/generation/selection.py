@@ -152,9 +152,13 @@ def _cheapest(
     if unreachable is not None:
         return unreachable  # it says how to set a hosting up, before anything is sent
     if reasons:
+        others = [
+            p.name for p in providers if not p.local and p not in configured and not refusals(p, request)[1]
+        ]
+        instead = f" With a key of its own, {' or '.join(others)} would do it." if others else ""
         raise UnsupportedRequest(
             f"No provider with a key on this machine does this {request.operation.words}. {'; '.join(reasons)}. "
-            "Nothing was sent or billed. The free preview is there as provider 'animatic'."
+            f"Nothing was sent or billed.{instead} The free preview is there as provider 'animatic'."
         )
     for provider in (candidate for candidate in providers if candidate.local):
         offer, refused = refusals(provider, request)

@@ -25,6 +25,18 @@ class Uploads:
         self._credentials = credentials
         self._sharing: Sharing[str] = Sharing()
 
+    def told(self, provider: Provider, request: GenerationRequest) -> str:
+        """Where the pictures of *request* are for *provider* and how long, for the person; empty for none."""
+        if provider.local or not (provider.takes_urls_only and request.stills):
+            return ""
+        try:
+            place = self._place(provider)
+        except HostingRequired:
+            return ""
+        hours = place.life / 3600
+        long = f"{hours / 24:.0f} days" if hours > 48 else f"{hours:.0f} h"
+        return f"pictures at {place.title}, for {long}"
+
     def possible(self, provider: Provider, request: GenerationRequest) -> bool:
         """Whether the pictures of *request* can be brought to *provider* from this machine. Sends nothing."""
         if not (provider.takes_urls_only and request.stills):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..generation.offer import Provider
 from .animatic import Animatic
+from .bedrock import Bedrock
 from .comfy_router import ComfyRouter
 from .fal import Fal
 from .llm_stats import LlmStats
@@ -16,6 +17,7 @@ from .wavespeed import WaveSpeed
 PROVIDERS: tuple[Provider, ...] = (
     Luma(),
     LumaAgents(),
+    Bedrock(),
     ComfyRouter(),
     Fal(),
     LlmStats(),

@@ -78,7 +78,7 @@ def ours() -> object:
 
 def every(seconds: float) -> object:
     """The same code with a fixed interval."""
-    return mock.patch.object(waiting, "learn", lambda *_: Fixed(0, seconds, 1e9))
+    return mock.patch.object(waiting, "learn", return_value=Fixed(0, seconds, 1e9))
 
 
 def run(pace: object, lengths: Callable[[random.Random], float], kinds: Sequence[str]) -> list[Measured]:
