@@ -230,7 +230,7 @@ def test_the_same_address_makes_the_same_job_and_another_another():
         def __init__(self, url: str) -> None:
             self.url = url
 
-        def create(self, path: str, body: Any) -> Any:
+        def create(self, path: str, body: Any, hold: float = 0) -> Any:
             return {"url": self.url}
 
     one, same, other = (
@@ -248,7 +248,7 @@ class Answers:
     def __init__(self, answer: Any) -> None:
         self.answer = answer
 
-    def create(self, path: str, body: Any) -> Any:
+    def create(self, path: str, body: Any, hold: float = 0) -> Any:
         return self.answer
 
 

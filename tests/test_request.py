@@ -144,8 +144,11 @@ def test_the_description_survives_json_unchanged():
 
 
 def test_the_description_holds_the_whole_request_without_the_take():
-    described = FULL.describe()
+    described = replace(
+        FULL, **{name: CHANGED[name] for name in ("middle_frames", "enhance_prompt")}
+    ).describe()
     assert set(described) == set(CHANGED)
+    assert described["middle_frames"] == [{"index": 60, "image": "ef" * 32, "width": 1280, "height": 720}]
     assert described["concepts"] == ["push_in", "pan_left"]
     assert described["operation"] == "keyframes_to_video"
 
@@ -154,6 +157,10 @@ def test_the_description_holds_pictures_by_hash_and_clips_by_job_and_nothing_mor
     described = replace(FULL, last_frame=replace(REFERENCE, clip=Path("/clips/a.mp4"))).describe()
     assert described["first_frame"] == {"image": "ab" * 32, "width": 1920, "height": 1080}
     assert described["last_frame"] == {"generation": "luma", "job": "job-1"}
+
+
+def test_what_was_added_later_is_named_only_where_it_is_used_so_that_old_purchases_are_found():
+    assert not {"middle_frames", "enhance_prompt"} & set(FULL.describe())
 
 
 def test_a_still_does_not_print_its_pixels():
