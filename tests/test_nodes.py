@@ -571,6 +571,74 @@ def test_concepts_chain_and_reach_the_provider_each_once(at_luma, luma):
     assert [concept["key"] for concept in create["concepts"]] == ["push_in", "tilt_up", "static"]
 
 
+@pytest.fixture
+def agents(monkeypatch):
+    """Luma's current API, and only its key."""
+    from emulators.luma_agents import LumaAgentsEmulator
+
+    with LumaAgentsEmulator(polls_until_done=1) as emulator:
+        for name, value in emulator.environment().items():
+            monkeypatch.setenv(name, value)
+        yield emulator
+
+
+def keyframes(graph, *seconds):
+    """A chain of keyframes, all of one picture, and the node that takes them."""
+    nodes = {"picture": pictures(graph, torch.full((1, 288, 512, 3), 0.25))}
+    for number, second in enumerate(seconds):
+        before = {"keyframes": [f"k{number - 1}", 0]} if number else {}
+        nodes[f"k{number}"] = graph.node("RayKeyframe", image=["picture", 0], seconds=float(second), **before)
+    nodes["film"] = graph.node(
+        "RayKeyframesToVideo",
+        prompt="from one to the other",
+        model="ray-3.2",
+        resolution="360p",
+        keyframes=[f"k{len(seconds) - 1}", 0],
+    )
+    return {**nodes, "save": sink(graph, "film")}
+
+
+def test_keyframes_reach_the_provider_in_order_of_time(graph, agents):
+    result = graph.queue(**keyframes(graph, 4, 0.5, 2.25))
+    assert result.status == "success", result.message
+    (create,) = agents.creates
+    assert create.body["video"]["keyframe_indexes"] == [12, 54, 96]
+    assert len(create.body["video"]["keyframes"]) == 3
+
+
+def test_keyframes_work_offline_too(graph):
+    result = graph.queue(**keyframes(graph, 1, 4))
+    assert result.status == "success", result.message
+    assert any("PREVIEW" in str(said) for said in graph.said("film"))
+
+
+def test_two_keyframes_on_one_frame_are_refused_in_words(graph):
+    result = graph.queue(**keyframes(graph, 1, 1.01))
+    assert result.status == "error"
+    assert "Two keyframes stand at 1.00 s (frame 24)" in result.message
+
+
+def test_a_keyframe_behind_the_end_of_the_clip_is_refused_before_anything_is_sent(graph, agents):
+    result = graph.queue(**keyframes(graph, 1, 9))
+    assert result.status == "error"
+    assert "a picture at frame 216 is not within frames 0 to 120" in result.message
+    assert agents.requests == []
+
+
+def test_a_prompt_is_enhanced_only_where_it_is_asked_for(graph, monkeypatch):
+    from emulators.wavespeed import WaveSpeedEmulator
+
+    with WaveSpeedEmulator(polls_until_done=1) as emulator:
+        for name, value in emulator.environment().items():
+            monkeypatch.setenv(name, value)
+        for enhance, take in ((False, 1), (True, 2)):
+            fox = graph.node("RayTextToVideo", prompt="a fox", enhance_prompt=enhance, take=take)
+            result = graph.queue(**{"1": fox, "2": sink(graph, "1")})
+            assert result.status == "success", result.message
+        bodies = [work.body for work in emulator.creates]
+    assert [body.get("enable_prompt_optimizer", False) for body in bodies] == [False, True]
+
+
 def test_collect_brings_back_a_clip_that_was_made_elsewhere(at_luma, luma):
     import requests
 

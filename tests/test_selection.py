@@ -102,7 +102,7 @@ def test_a_refusal_that_nobody_can_help_names_nobody(credentials):
 
 def test_a_provider_that_does_not_exist_is_refused_with_those_that_do(credentials):
     with pytest.raises(
-        errors.UnsupportedRequest, match="no provider called 'lumo'; there are luma, .*animatic"
+        errors.UnsupportedRequest, match=r"no provider called 'lumo'; there are luma, .*animatic"
     ):
         select(PROVIDERS, ask(), "lumo", credentials)
 
