@@ -14,6 +14,7 @@ from luma_ray.nodes.generation.journal import Journal
 from luma_ray.nodes.generation.library import Library
 from luma_ray.nodes.generation.lifecycle import Lifecycle
 from luma_ray.nodes.generation.offer import Completed, Job, Offer, Pending, Provider
+from luma_ray.nodes.generation.records import CREATES
 from luma_ray.nodes.generation.request import GenerationRequest, Operation, StillImage
 
 
@@ -23,11 +24,20 @@ class FakeClock(Clock):
     def __init__(self, now: float = 1_800_000_000.0) -> None:
         super().__init__(threading.Event())
         self._now = now
+        self._corrected = 0.0
         self.slept: list[float] = []
         self.on_sleep: Callable[[], None] = lambda: None
 
     def now(self) -> float:
         return self._now
+
+    def elapsed(self) -> float:
+        return self._now - self._corrected
+
+    def correct(self, seconds: float) -> None:
+        """The date is set forward, or back, while no time passes."""
+        self._now += seconds
+        self._corrected += seconds
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -159,6 +169,11 @@ class Desk:
                 **others,
             }
         )
+
+    def creates_kept(self) -> int:
+        """How many creates the journal keeps to send them again."""
+        with self.lifecycle.journal.database.transaction() as connection:
+            return len(connection.execute(CREATES.select()).all())
 
     def generate(self, request: GenerationRequest | None = None, provider: str = "paper", **others: object):
         return self.lifecycle.generate(

@@ -22,7 +22,12 @@ PLACES = {
     # third-party package: the modules or packages that may import it
     "requests": ("nodes.generation.connection", "nodes.generation.client", "nodes.generation.download"),
     "urllib3": ("nodes.generation.connection",),
-    "sqlalchemy": ("nodes.generation.database", "nodes.generation.records", "nodes.generation.journal"),
+    "sqlalchemy": (
+        "nodes.generation.database",
+        "nodes.generation.records",
+        "nodes.generation.journal",
+        "nodes.generation.pictures",
+    ),
     "boto3": ("nodes.hosting.s3", "nodes.providers.bedrock"),
     "botocore": ("nodes.hosting.s3", "nodes.providers.bedrock"),
     "torch": ("nodes.media",),
@@ -62,7 +67,9 @@ ORDER = (
     "hosting",
     "database",
     "records",
+    "owner",
     "journal",
+    "pictures",
     "library",
     "pace",
     "waiting",

@@ -19,7 +19,7 @@ import pytest
 from fakes import FakeClock, text
 from luma_ray.nodes.generation import errors
 from luma_ray.nodes.generation.database import DATABASE_URL
-from luma_ray.nodes.generation.journal import LEASE, Journal
+from luma_ray.nodes.generation.journal import LEASE, Journal, Taken
 from luma_ray.nodes.generation.offer import Job
 from luma_ray.nodes.generation.records import STATES, Entry
 
@@ -237,11 +237,11 @@ def test_an_answer_that_comes_after_the_row_was_given_up_is_kept(journal):
     assert (late.state, late.job, late.note) == ("submitted", JOB, "")
 
 
-def test_an_answer_that_comes_after_it_was_bought_again_is_an_error_not_a_second_purchase_of_the_row(journal):
+def test_an_answer_that_comes_after_it_was_bought_again_is_told_and_not_a_second_purchase_of_the_row(journal):
     entry = in_state(journal, "uncertain")
     journal.failed(entry.id, "the person says that it was not created")
     again = claim(journal)
-    with pytest.raises(errors.JournalUnavailable):
+    with pytest.raises(Taken, match=again.id):
         journal.submitted(entry.id, JOB)
     assert journal.get(entry.id).state == "failed"
     assert journal.get(again.id).state == "submitting"
@@ -276,9 +276,21 @@ def test_the_database_itself_refuses_a_second_live_purchase(journal, tmp_path):
 def test_a_job_belongs_to_one_generation(journal):
     one, other = claim(journal), claim(journal, take=2)
     journal.submitted(one.id, JOB)
-    with pytest.raises(errors.JournalUnavailable):
+    with pytest.raises(Taken, match=one.id):
         journal.submitted(other.id, JOB)
     assert journal.get(other.id).state == "submitting"
+
+
+def test_a_job_that_was_collected_by_hand_comes_to_the_row_of_its_purchase(journal):
+    by_hand = journal.adopt("paper", JOB)
+    journal.done(by_hand.id, ran_seconds=None, reference="ref")
+    size = {"frames": 121, "width": 1280, "height": 720, "seconds": 5.04}
+    journal.completed(by_hand.id, clip="x.mp4", billed_usd=Decimal("0.2"), **size)
+    row = journal.submitted(in_state(journal, "uncertain").id, JOB)
+    assert (row.state, row.clip, row.frames, row.reference) == ("completed", "x.mp4", 121, "ref")
+    assert row.billed_usd == Decimal("0.2")
+    assert journal.get(by_hand.id) is None
+    assert [found.id for found in journal.by_job(JOB.id)] == [row.id]
 
 
 def test_two_providers_may_use_the_same_id(journal):

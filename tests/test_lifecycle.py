@@ -117,7 +117,6 @@ def test_a_crash_while_submitting_is_looked_up_before_anything_is_sent(tmp_path,
     desk = Desk(tmp_path, provider=Reconciling())
     desk.lifecycle.journal.claim(text(), provider="reconciling", local=False, estimate_usd=None)
     desk.clock.sleep(1000)  # the lease of the process that died is over
-    monkeypatch.setattr("luma_ray.nodes.generation.journal._PROCESS", "elsewhere:1:other")
     desk.provider.found = [Job(id="the-lost-one")]
     clip = desk.generate(provider="reconciling")
     assert clip.entry.job.id == "the-lost-one"

@@ -222,7 +222,7 @@ def test_it_is_sent_again_by_another_process_that_never_had_the_request(keyed):
     clip = keyed.opened().resume(row.id, clock=keyed.clock, report=keyed.reports)
     assert clip.entry.job.id == "job"
     assert len(set(keyed.provider.keys)) == 1
-    assert keyed.lifecycle.journal.create_of(row.id) is None
+    assert keyed.creates_kept() == 0
 
 
 def test_it_is_not_sent_again_once_the_key_is_forgotten_there(keyed):

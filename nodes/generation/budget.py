@@ -41,6 +41,11 @@ def quote(provider: Provider, offer: Offer, request: GenerationRequest) -> Quote
     )
 
 
+def sensible(usd: Decimal | None) -> Decimal | None:
+    """An amount that a provider told, where it is one that somebody can be charged; else None."""
+    return usd if usd is not None and usd.is_finite() and usd >= 0 else None
+
+
 def dollars(usd: Decimal | None) -> str:
     """USD for people: "free", "$0.20", or "price unknown"."""
     if usd is None:

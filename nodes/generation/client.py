@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -48,7 +49,7 @@ LONGEST_PAUSE: Final = 60.0
 """Seconds; a Retry-After beyond it is not obeyed within one read, the caller comes back later."""
 _TRANSIENT: Final = frozenset({408, 425, 500, 502, 503, 504})
 UPLOAD_TIMEOUT: Final = (10.0, 120.0)
-_ODD: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError)
+_ODD: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, ArithmeticError)
 """What unpacking an answer raises where it has another shape."""
 _UNREADABLE: Final = (ValueError, RecursionError)
 """What `json.loads` raises; the second for brackets nested thousands deep."""
@@ -87,6 +88,7 @@ class Client:
         *,
         explain: Callable[[Answer], GenerationError | None] = lambda _: None,
         setting: Callable[[str], str] = lambda _: "",
+        account: str = "",
         read: float = TIMEOUT[1],
     ) -> None:
         self.title = title
@@ -99,6 +101,8 @@ class Client:
             )
         self.setting = setting
         """What the machine's owner set under a name (environment or key file); empty where nothing is."""
+        self.account = account
+        """A mark for the account that is asked, see `Credentials.account`."""
         self.clock = clock
         self._timeout = (TIMEOUT[0], read)
         self._sign = sign
@@ -376,7 +380,10 @@ class Client:
             seconds = float(told)
         except ValueError:
             try:
-                seconds = parsedate_to_datetime(told).timestamp() - self.clock.now()
+                date = parsedate_to_datetime(told)
+                # A date of HTTP is in GMT, also in its old form that does not say so.
+                date = date if date.tzinfo is not None else date.replace(tzinfo=timezone.utc)
+                seconds = date.timestamp() - self.clock.now()
             except (ValueError, TypeError):  # Python 3.10's parser raises the second on some nonsense
                 return None
         return max(seconds, 0.0) if math.isfinite(seconds) else None

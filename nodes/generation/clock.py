@@ -18,6 +18,10 @@ class Clock:
         """Seconds since the epoch."""
         return time.time()
 
+    def elapsed(self) -> float:
+        """Seconds since some moment, the same one for all of this process: they go on when the date is corrected."""
+        return time.monotonic()
+
     def sleep(self, seconds: float) -> None:
         """Wait *seconds*, or less: returns as soon as the stop sign is set."""
         self.stop.wait(max(seconds, 0.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -79,6 +80,13 @@ class Credentials:
         found = {name: self.get(name) for name in names}
         complete = {name: secret for name, secret in found.items() if secret is not None}
         return complete if len(complete) == len(names) else None
+
+    def account(self, names: Iterable[str]) -> str:
+        """A mark for the account that *names* sign in to: another one for another key, with nothing of it inside."""
+        told = "\0".join(f"{name}={self.setting(name)}" for name in names)
+        return hashlib.blake2b(
+            told.encode("utf-8", "surrogatepass"), digest_size=8, person=b"luma-ray"
+        ).hexdigest()
 
     def source(self, name: str) -> str:
         """Where the key called *name* comes from: "environment", "saved" or "missing"."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
+from .budget import sensible
 from .client import Client
 from .clock import Clock
-from .errors import BrokenClip, DownloadFailed, Interrupted, UnexpectedReply
+from .errors import BrokenClip, DownloadFailed, Interrupted, JournalUnavailable, UnexpectedReply
 from .journal import Journal
 from .library import Library
 from .offer import Completed, Provider
@@ -18,6 +20,11 @@ from .request import GenerationRequest
 from .waiting import Report, kept, stop, wait
 
 DOWNLOAD_ATTEMPTS: Final = 4
+
+
+def _done() -> bool:
+    """In place of `alone`: a job that is done is not cancelled, whoever waits for it."""
+    return False
 
 
 class ClipFacts(Protocol):
@@ -61,29 +68,37 @@ class Finishing:
         request: GenerationRequest | None,
         clock: Clock,
         report: Report,
+        alone: Callable[[], bool],
     ) -> Clip:
         """Wait for the job of *entry* and bring its clip here. Raises what `waiting.wait` does, DownloadFailed."""
         if entry.job is None:
             raise UnexpectedReply(f"Generation {entry.id} has no job to ask for; its journal row is damaged.")
+        arrived = self._arrived(entry)
+        if arrived is not None:
+            return arrived
         trouble = ""
         for attempt in range(DOWNLOAD_ATTEMPTS):
-            if attempt:
-                report(f"{trouble} Trying again.")
-                clock.sleep(2.0**attempt)
-            done = wait(provider, client, self._journal, entry, entry.job, clock=clock, report=report)
             try:
-                path, entry = self._keep(provider, client, done, entry, request, clock, report)
+                if attempt:
+                    report(f"{trouble} Trying again.")
+                    clock.sleep(2.0**attempt)
+                    clock.check()
+                done = wait(
+                    *(provider, client, self._journal, entry, entry.job),
+                    clock=clock,
+                    report=report,
+                    alone=alone if not attempt else _done,
+                )
+            except Interrupted:
+                if attempt:
+                    self._stopped(provider, client, entry)
+                raise
+            try:
+                return self._keep(provider, client, done, entry, request, clock, report)
             except (DownloadFailed, BrokenClip) as error:
                 trouble = str(error)
             except Interrupted:
-                if provider.local:
-                    stop(provider, client, self._journal, entry)
-                raise Interrupted(
-                    f"Stopped while the finished clip of generation {entry.id} was being downloaded. It is paid and "
-                    "kept: queue again to bring it here, free of further charge."
-                ) from None
-            else:
-                return Clip(path=path, entry=entry)
+                self._stopped(provider, client, entry)
         if provider.local:
             raise DownloadFailed(
                 f"The preview could not be made: {trouble} It is free (generation {entry.id})."
@@ -92,6 +107,38 @@ class Finishing:
             f"The clip is finished at {client.title}, and its file did not arrive: {trouble} It is paid and "
             f"kept: queue again, or collect generation {entry.id} later.{kept(provider)}"
         )
+
+    def _stopped(self, provider: Provider, client: Client, entry: Entry) -> NoReturn:
+        """The person stopped a job that is done: it is not cancelled any more."""
+        if provider.local:
+            stop(provider, client, self._journal, entry)
+        raise Interrupted(
+            f"Stopped while the finished clip of generation {entry.id} was being downloaded. It is paid and kept: "
+            "queue again to bring it here, free of further charge."
+        ) from None
+
+    def _arrived(self, entry: Entry) -> Clip | None:
+        """The clip, where a process brought it here and ended before it could say so."""
+        path = self._library.path(self._library.name(entry))
+        if entry.state != "submitted" or path is None:
+            return None
+        try:
+            return self._recorded(entry, path, self._inspect(path), None)
+        except (BrokenClip, OSError):
+            return None
+
+    def _recorded(self, entry: Entry, path: Path, facts: ClipFacts, billed: Decimal | None) -> Clip:
+        found: dict[str, Any] = {
+            "clip": self._library.name(entry),
+            **{name: getattr(facts, name) for name in ("frames", "width", "height", "seconds")},
+            "billed_usd": sensible(billed),
+        }
+        try:
+            return Clip(path=path, entry=self._journal.completed(entry.id, **found))
+        except JournalUnavailable as error:
+            # The file is what was paid for. The next who asks finds it and records it.
+            unrecorded = f"The clip is here, and the journal could not record that: {error}"
+            return Clip(path=path, entry=replace(entry, state="completed", **found), notes=(unrecorded,))
 
     def _keep(
         self,
@@ -102,7 +149,7 @@ class Finishing:
         request: GenerationRequest | None,
         clock: Clock,
         report: Report,
-    ) -> tuple[Path, Entry]:
+    ) -> Clip:
         """Bring the clip of a finished job into the library, whole and checked, and record it."""
         doing = "rendering the preview" if provider.local else "downloading"
         name = self._library.name(entry)
@@ -122,13 +169,4 @@ class Finishing:
             raise DownloadFailed(
                 f"The clip could not be kept in {self._library.folder} ({error.strerror or type(error).__name__})."
             ) from None
-        entry = self._journal.completed(
-            entry.id,
-            clip=name,
-            frames=facts.frames,
-            width=facts.width,
-            height=facts.height,
-            seconds=facts.seconds,
-            billed_usd=done.billed_usd,
-        )
-        return path, entry
+        return self._recorded(entry, path, facts, done.billed_usd)

@@ -30,6 +30,11 @@ class Hosting(ABC):
     finds_again: ClassVar[bool] = False
     """`publish` itself sees that a picture is there already, so its URLs need not be remembered."""
 
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """Names of everything that decides where a picture is put."""
+        return self.settings
+
     def ready(self, credentials: Credentials) -> bool:
         """Whether it is configured on this machine. Sends nothing."""
         return all(credentials.source(name) != "missing" for name in self.settings)
@@ -44,6 +49,11 @@ class WebHosting(Hosting):
 
     base_url: ClassVar[str]
     base_url_variable: ClassVar[str]
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """Names of everything that decides where a picture is put."""
+        return (*self.settings, self.base_url_variable)
 
     @abstractmethod
     def sign(self, secrets: Mapping[str, Secret]) -> dict[str, str]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -17,19 +16,40 @@ import sqlalchemy as sa
 from .database import DATABASE_URL, Database
 from .errors import JournalUnavailable
 from .offer import Job, Limits
-from .records import CREATES, GENERATIONS, METADATA, OVER, STATES, UPLOADS, Entry, entry_of
-from .request import GenerationRequest, Json
+from .owner import OWN, gone
+from .records import (
+    COLLECTED,
+    CREATES,
+    FINDINGS,
+    GENERATIONS,
+    METADATA,
+    OPEN,
+    OVER,
+    STATES,
+    Entry,
+    Sent,
+    entry_of,
+)
+from .request import GenerationRequest
 
 LEASE: Final = 720.0
 """Seconds a `submitting` row belongs to the process that wrote it; longer than a create can take."""
-_PROCESS = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+_sending: set[str] = set()
+"""Ids of the rows whose create is under way in this process."""
 
 NO_LIMITS: Final = Limits()
-RUNNING: Final = ("submitting", "submitted", "uncertain")
+_ANY: Final = sa.true()
+RUNNING: Final = (*OPEN, "submitted")
+AHEAD: Final = 60.0
+"""Seconds; a row that is further in the future was written while a clock was wrong."""
 
 
 class Full(Exception):
     """A provider takes no more at the moment; the text says why, as half a sentence."""
+
+
+class Taken(Exception):
+    """A job, or a purchase, belongs to another generation; the text is its id."""
 
 
 class Journal:
@@ -41,7 +61,7 @@ class Journal:
 
     def __init__(self, url: str | sa.URL, *, now: Callable[[], float] = time.time) -> None:
         self.database = Database(url, METADATA)
-        self._now = now
+        self.now = now
 
     @classmethod
     def at(cls, folder: Path) -> Journal:
@@ -59,12 +79,14 @@ class Journal:
         estimate_usd: Decimal | None,
         limits: Limits = NO_LIMITS,
         running_since: float = 0.0,
-        create: tuple[str, Json] | None = None,
+        anywhere: bool = False,
+        create: Sent | None = None,
     ) -> tuple[Entry, bool]:
         """Write the row of a generation about to be submitted, durably.
 
         Returns the row and True; or, when this request and take is already bought there or being bought, the
-        row that exists and False. *create* (endpoint, body) is kept until it is answered.
+        row that exists and False. With *anywhere* one that is bought at any paid provider counts. *create* is
+        kept until it is answered.
 
         Raises Full when the provider takes no more now, by its *limits*: counted over all processes that share
         this journal, among the rows made after *running_since* (whoever watched an older one is gone).
@@ -76,7 +98,9 @@ class Journal:
             "request": request.describe(),
             "estimate_usd": _text(estimate_usd),
         }
-        return self._insert(values, limits=limits, running_since=running_since, create=create)
+        return self._insert(
+            values, limits=limits, running_since=running_since, anywhere=anywhere, create=create
+        )
 
     def adopt(self, provider: str, job: Job) -> Entry:
         """A row for a job that this journal never saw, so that its clip can be collected."""
@@ -84,37 +108,79 @@ class Journal:
         values |= {
             "state": "submitted",
             "model": "unknown",
-            "operation": "collected",
+            "operation": COLLECTED,
             "request": {},
             "job_id": job.id,
             "job": {"id": job.id, "details": job.details},
-            "submitted_at": self._now(),
+            "submitted_at": self.now(),
         }
         return self._insert(values)[0]
 
     def submitted(self, id: str, job: Job) -> Entry:
         """The provider has the job: from here on any process can collect it.
 
-        Also when somebody gave it up meanwhile: an answer that comes late is still a job that is paid.
+        Also when somebody gave it up meanwhile: an answer that comes late is still a job that is paid. A row under
+        which the job was collected by hand becomes one with this.
+
+        Raises Taken: the job is another generation's, or this one was given up and bought anew.
         """
-        return self._change(
-            id,
-            ("submitting", "uncertain"),
-            also=sa.and_(GENERATIONS.c.state == "failed", GENERATIONS.c.job_id.is_(None)),
-            state="submitted",
-            note="",
-            job_id=job.id,
-            job={"id": job.id, "details": job.details},
-            submitted_at=self._now(),
-        )
+        rows = sa.select(GENERATIONS)
+        with self._changing(id) as connection:
+            own = connection.execute(rows.where(GENERATIONS.c.id == id)).mappings().first()
+            if own is None:
+                raise JournalUnavailable(f"The journal has no generation {id}.")
+            if own["state"] not in OPEN and not (own["state"] == "failed" and own["job_id"] is None):
+                return entry_of(own)  # another process was further ahead
+            others = rows.where(GENERATIONS.c.provider == own["provider"], GENERATIONS.c.id != id)
+            found: dict[str, Any] = {"state": "submitted"}
+            holder = connection.execute(others.where(GENERATIONS.c.job_id == job.id)).mappings().first()
+            if holder is not None and holder["operation"] != COLLECTED:
+                raise Taken(holder["id"])
+            anew = others.where(
+                GENERATIONS.c.fingerprint == own["fingerprint"],
+                GENERATIONS.c.take == own["take"],
+                GENERATIONS.c.state.not_in(OVER),
+            )
+            newer = connection.execute(anew).mappings().first()
+            if newer is not None:
+                raise Taken(newer["id"])
+            if holder is not None:
+                found = {name: holder[name] for name in ("state", *FINDINGS)}
+                connection.execute(GENERATIONS.delete().where(GENERATIONS.c.id == holder["id"]))
+            kept = {"id": job.id, "details": job.details}
+            connection.execute(
+                GENERATIONS.update()
+                .where(GENERATIONS.c.id == id)
+                .values(
+                    note="",
+                    job_id=job.id,
+                    job=kept,
+                    submitted_at=self.now(),
+                    **{"updated_at": self.now(), "owner": OWN, **found},
+                )
+            )
+            connection.execute(CREATES.delete().where(CREATES.c.generation == id))
+            return entry_of(connection.execute(rows.where(GENERATIONS.c.id == id)).mappings().one())
 
     def uncertain(self, id: str, note: str) -> Entry:
         """The create may or may not have arrived."""
-        return self._change(id, ("submitting", "uncertain"), state="uncertain", note=note)
+        return self._change(id, OPEN, state="uncertain", note=note)
+
+    def refused(self, id: str, note: str) -> Entry:
+        """The create became no job. One that another process found all the same stays as it is."""
+        return self._change(id, OPEN, state="failed", note=note)
+
+    def taken_over(self, entry: Entry) -> Entry:
+        """Nobody will say what came of the create of *entry*, see `abandoned`; unless somebody just did."""
+        return self._change(entry.id, ("submitting",), only=_unchanged(entry), state="uncertain")
+
+    def given_up(self, entry: Entry, note: str) -> Entry:
+        """The person says that the create of *entry* became no job; unless its row changed meanwhile."""
+        return self._change(entry.id, ("uncertain",), only=_unchanged(entry), state="failed", note=note)
 
     def failed(self, id: str, note: str) -> Entry:
-        """It ended without a clip."""
-        return self._change(id, ("submitting", "uncertain", "submitted"), state="failed", note=note)
+        """The job ended without a clip."""
+        return self._change(id, RUNNING, state="failed", note=note)
 
     def cancelled(self, id: str, note: str) -> Entry:
         """The provider confirmed that it stopped."""
@@ -143,29 +209,54 @@ class Journal:
             width=width,
             height=height,
             seconds=seconds,
-            completed_at=self._now(),
+            completed_at=self.now(),
             **billed,
         )
 
     def done(self, id: str, *, ran_seconds: float | None, reference: str = "") -> Entry:
         """The provider was first seen to have ended the job; its clip, if there is one, is not here yet."""
         given: dict[str, Any] = {"reference": reference} if reference else {}
-        return self._change(id, ("submitted",), done_at=self._now(), ran_seconds=ran_seconds, **given)
+        first = GENERATIONS.c.done_at.is_(None)
+        return self._change(
+            id, ("submitted",), only=first, done_at=self.now(), ran_seconds=ran_seconds, **given
+        )
 
     def withdraw(self, id: str) -> None:
         """Take back the row of a create that the provider did not accept and that will be sent again."""
-        with self.database.transaction(writes=True) as connection:
-            connection.execute(CREATES.delete().where(CREATES.c.generation == id))
-            connection.execute(
+        with self._changing(id) as connection:
+            gone = connection.execute(
                 GENERATIONS.delete().where(GENERATIONS.c.id == id, GENERATIONS.c.state == "submitting")
             )
+            if gone.rowcount:
+                connection.execute(CREATES.delete().where(CREATES.c.generation == id))
 
-    def create_of(self, id: str) -> tuple[str, Json] | None:
-        """The endpoint and the body of an unanswered create, where its provider takes it again."""
-        query = sa.select(CREATES.c.endpoint, CREATES.c.body).where(CREATES.c.generation == id)
-        with self.database.transaction() as connection:
-            row = connection.execute(query).first()
-        return None if row is None else (row.endpoint, row.body)
+    def send_again(self, id: str, *, account: str, life: float) -> Sent | None:
+        """What an unanswered create said, to be sent again now by this process alone: its row is `submitting` again.
+
+        None where it must not be: it was settled meanwhile, went out more than *life* seconds ago (it is forgotten
+        then) or at a time that is still to come, or from another *account*, to which its key is new.
+        """
+        asked = (
+            sa.select(GENERATIONS.c.created_at, CREATES)
+            .join_from(GENERATIONS, CREATES, CREATES.c.generation == GENERATIONS.c.id)
+            .where(GENERATIONS.c.id == id, GENERATIONS.c.state == "uncertain")
+        )
+        with self.database.transaction(writes=True) as connection:
+            row = connection.execute(asked).mappings().first()
+            if row is None:
+                return None
+            age = self.now() - row["created_at"]
+            if age >= life:
+                connection.execute(CREATES.delete().where(CREATES.c.generation == id))
+            if age < -AHEAD or age >= life or row["account"] != account:
+                return None
+            connection.execute(
+                GENERATIONS.update()
+                .where(GENERATIONS.c.id == id)
+                .values(state="submitting", owner=OWN, updated_at=self.now())
+            )
+            _sending.add(id)
+        return Sent(endpoint=row["endpoint"], body=row["body"], account=row["account"])
 
     def running_times(self, provider: str, model: str, limit: int = 400) -> list[Entry]:
         """The newest generations of *model* at *provider* that were watched from beginning to end."""
@@ -175,23 +266,6 @@ class Journal:
             GENERATIONS.c.ran_seconds.is_not(None),
             limit=limit,
         )
-
-    def uploaded(self, place: str, sha256: str, *, at_least: float) -> str | None:
-        """Where a picture is at *place* already, for at least so many seconds more."""
-        query = sa.select(UPLOADS.c.url).where(
-            UPLOADS.c.place == place, UPLOADS.c.sha256 == sha256, UPLOADS.c.until > self._now() + at_least
-        )
-        with self.database.transaction() as connection:
-            url = connection.scalar(query)
-        return None if url is None else str(url)
-
-    def remember_upload(self, place: str, sha256: str, url: str, *, life: float) -> None:
-        """A picture is at *place*, for *life* seconds from now."""
-        same = sa.and_(UPLOADS.c.place == place, UPLOADS.c.sha256 == sha256)
-        with self.database.transaction(writes=True) as connection:
-            connection.execute(UPLOADS.delete().where(sa.or_(same, UPLOADS.c.until < self._now())))
-            row = {"place": place, "sha256": sha256, "url": url, "until": self._now() + life}
-            connection.execute(UPLOADS.insert().values(row))
 
     def get(self, id: str) -> Entry | None:
         """The row called *id*."""
@@ -233,27 +307,23 @@ class Journal:
 
     def abandoned(self, entry: Entry) -> bool:
         """Whether the process that was submitting *entry* is gone, so nobody will write what came of it."""
-        if self._now() - entry.updated_at > LEASE:
-            return True  # our own too: its thread ended without being able to write what came of it
-        host, pid, token = entry.owner.rsplit(":", 2)
-        own_host, own_pid, own_token = _PROCESS.rsplit(":", 2)
-        if token == own_token or host != own_host:
-            return False
-        return pid == own_pid or not _alive(int(pid))
+        age = self.now() - entry.updated_at
+        if age > LEASE or age < -LEASE:
+            return True  # our own too, and one from a clock that was wrong
+        if entry.owner == OWN:
+            return entry.id not in _sending  # its thread ended without being able to write what came of it
+        return gone(entry.owner)
 
     def _row(self, fingerprint: str, take: int, provider: str, *, local: bool) -> dict[str, Any]:
-        now = self._now()
         return {
-            "id": f"ray-{time.strftime('%y%m%d', time.gmtime(now))}-{secrets.token_hex(5)}",
+            "id": f"ray-{time.strftime('%y%m%d', time.gmtime(self.now()))}-{secrets.token_hex(5)}",
             "state": "submitting",
             "provider": provider,
             "fingerprint": fingerprint,
             "take": take,
             "local": local,
             "note": "",
-            "owner": _PROCESS,
-            "created_at": now,
-            "updated_at": now,
+            "owner": OWN,
         }
 
     def _insert(
@@ -262,36 +332,45 @@ class Journal:
         *,
         limits: Limits = NO_LIMITS,
         running_since: float = 0.0,
-        create: tuple[str, Json] | None = None,
+        anywhere: bool = False,
+        create: Sent | None = None,
     ) -> tuple[Entry, bool]:
+        there = GENERATIONS.c.provider == values["provider"]
         same_request = sa.and_(
+            GENERATIONS.c.local.is_(False) if anywhere else there,
             GENERATIONS.c.fingerprint == values["fingerprint"],
             GENERATIONS.c.take == values["take"],
             GENERATIONS.c.state.not_in(OVER),
         )
-        same_job = GENERATIONS.c.job_id == values["job_id"] if "job_id" in values else sa.false()
-        same = sa.select(GENERATIONS).where(
-            GENERATIONS.c.provider == values["provider"], sa.or_(same_request, same_job)
+        same_job = (
+            sa.and_(there, GENERATIONS.c.job_id == values["job_id"]) if "job_id" in values else sa.false()
         )
+        same = (
+            sa.select(GENERATIONS)
+            .where(sa.or_(same_request, same_job))
+            .order_by(GENERATIONS.c.state != "completed")
+        )
+        own = sa.select(GENERATIONS).where(GENERATIONS.c.id == values["id"])
         for _ in range(3):
             with self.database.transaction(writes=True) as connection:
                 existing = connection.execute(same).mappings().first()
                 if existing is not None:
                     return entry_of(existing), False
                 self._check_limits(connection, values["provider"], limits, running_since)
+                now = self.now()  # not before: the journal may have been held by others for a while
                 try:
-                    connection.execute(GENERATIONS.insert().values(values))
+                    connection.execute(GENERATIONS.insert().values(created_at=now, updated_at=now, **values))
                     if create is not None:
-                        endpoint, body = create
-                        kept = {"generation": values["id"], "endpoint": endpoint, "body": body}
-                        connection.execute(CREATES.insert().values(kept))
+                        kept = {"endpoint": create.endpoint, "body": create.body, "account": create.account}
+                        connection.execute(CREATES.insert().values(generation=values["id"], **kept))
+                    made = entry_of(connection.execute(own).mappings().one())
                 except sa.exc.IntegrityError:
                     # Another worker on the same database was a moment earlier; its row is there now.
                     connection.rollback()
                     continue
-            made = self.get(values["id"])
-            if made is not None:
-                return made, True
+            if made.state == "submitting":
+                _sending.add(made.id)
+            return made, True
         raise JournalUnavailable(
             "The journal did not keep the record of this generation; nothing was sent or billed."
         )
@@ -301,7 +380,10 @@ class Journal:
     ) -> None:
         def count(*conditions: sa.ColumnElement[bool]) -> int:
             rows = sa.select(sa.func.count()).select_from(GENERATIONS)
-            return int(connection.scalar(rows.where(GENERATIONS.c.provider == provider, *conditions)) or 0)
+            past = GENERATIONS.c.created_at < self.now() + AHEAD
+            return int(
+                connection.scalar(rows.where(GENERATIONS.c.provider == provider, past, *conditions)) or 0
+            )
 
         if limits.concurrent is not None:
             running = count(
@@ -312,25 +394,33 @@ class Journal:
             if running >= limits.concurrent:
                 raise Full(f"{running} of {limits.concurrent} clips are being made there")
         if limits.per_minute is not None:
-            made = count(GENERATIONS.c.created_at > self._now() - 60)
+            made = count(GENERATIONS.c.created_at > self.now() - 60)
             if made >= limits.per_minute:
                 raise Full(f"{made} of {limits.per_minute} clips a minute were asked for")
 
+    @contextmanager
+    def _changing(self, id: str) -> Iterator[sa.Connection]:
+        """A step in the life of the row called *id*, after which no create of it is under way here."""
+        try:
+            with self.database.transaction(writes=True) as connection:
+                yield connection
+        finally:
+            _sending.discard(id)
+
     def _change(
-        self, id: str, expected: Sequence[str], *, also: sa.ColumnElement[bool] | None = None, **values: Any
+        self, id: str, expected: Sequence[str], *, only: sa.ColumnElement[bool] = _ANY, **values: Any
     ) -> Entry:
         if "note" in values:
             values["note"] = _storable(values["note"])
-        ready = GENERATIONS.c.state.in_(expected)
         change = (
             GENERATIONS.update()
-            .where(GENERATIONS.c.id == id, ready if also is None else sa.or_(ready, also))
-            .values(updated_at=self._now(), owner=_PROCESS, **values)
+            .where(GENERATIONS.c.id == id, GENERATIONS.c.state.in_(expected), only)
+            .values(updated_at=self.now(), owner=OWN, **values)
         )
-        with self.database.transaction(writes=True) as connection:
+        with self._changing(id) as connection:
             # Where another process was further ahead nothing is changed, and its row is returned.
-            connection.execute(change)
-            if values.get("state") in (*OVER, "submitted"):
+            changed = connection.execute(change).rowcount
+            if changed and values.get("state") in OVER:
                 connection.execute(CREATES.delete().where(CREATES.c.generation == id))
             found = (
                 connection.execute(sa.select(GENERATIONS).where(GENERATIONS.c.id == id)).mappings().first()
@@ -346,6 +436,10 @@ class Journal:
             return [entry_of(row) for row in connection.execute(query).mappings()]
 
 
+def _unchanged(entry: Entry) -> sa.ColumnElement[bool]:
+    return GENERATIONS.c.updated_at == entry.updated_at
+
+
 def _storable(note: str) -> str:
     """*note*, which may quote a provider, as every database takes it: no half characters, no zero byte."""
     return note.encode("utf-8", "replace").decode().replace("\0", "")
@@ -353,16 +447,3 @@ def _storable(note: str) -> str:
 
 def _text(usd: Decimal | None) -> str | None:
     return None if usd is None else str(usd)
-
-
-def _alive(pid: int) -> bool:
-    """Whether a process of this machine runs; True where it cannot be told without touching it."""
-    if sys.platform == "win32":
-        return True  # os.kill would end it; the lease decides
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

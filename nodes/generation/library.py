@@ -22,9 +22,11 @@ class Library:
 
     def find(self, entry: Entry) -> Path | None:
         """The clip of a completed generation, if its file is still here."""
-        if entry.clip is None:
-            return None
-        path = self._inside(entry.clip)
+        return None if entry.clip is None else self.path(entry.clip)
+
+    def path(self, name: str) -> Path | None:
+        """The file called *name* below the folder, if there is one."""
+        path = self._inside(name)
         return path if path.is_file() else None
 
     def name(self, entry: Entry) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from itertools import count
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import budget, hosting, selection
@@ -17,17 +16,19 @@ from .errors import (
     Interrupted,
     InvalidInput,
     MissingCredentials,
+    ProviderUnavailable,
     RateLimited,
     Rejected,
 )
 from .finishing import Clip, ClipFacts, Finishing
-from .journal import Journal
+from .journal import Journal, Taken
 from .library import Library
 from .limiter import Limiter
 from .offer import Job, Offer, Provider
 from .pace import learn
+from .pictures import Pictures
 from .prices import Prices
-from .records import Entry
+from .records import COLLECTED, OPEN, OVER, Entry
 from .request import GenerationRequest
 from .selection import AUTO, Selection
 from .sharing import Sharing
@@ -53,6 +54,23 @@ class _Here:
         return self._lifecycle.uploads.possible(provider, request)
 
 
+@dataclass(frozen=True)
+class _Asking:
+    """Somebody who wants a clip, on one thread."""
+
+    request: GenerationRequest | None
+    """None where only an id is known."""
+    seller: str
+    """Name of a provider, or "auto": whoever sold it already, else the cheapest."""
+    clock: Clock
+    report: Report
+    alone: Callable[[], bool] = lambda: True
+    """Whether nobody else in this process waits for the same clip."""
+
+
+_Key = tuple[str, int, str]
+
+
 class Lifecycle:
     """The only place where anything is bought, waited for or collected. Safe on any number of threads."""
 
@@ -71,7 +89,7 @@ class Lifecycle:
         self.credentials = credentials
         self.providers = tuple(providers)
         self.hosts = tuple(hosts)
-        self.uploads = Uploads(journal, hosts, credentials)
+        self.uploads = Uploads(Pictures(journal), hosts, credentials)
         self.prices = Prices(self._asking)
         self._limiter = Limiter(journal, credentials.setting)
         self._finishing = Finishing(journal, library, inspect)
@@ -85,8 +103,13 @@ class Lifecycle:
         """What queueing *request* would cost now. Raises as `select` does."""
         bought = self.bought(request, provider)
         if bought is not None:
-            seller = self.provider(bought.provider)
-            return budget.Quote(provider=seller.name, model=bought.model, usd=bought.usd, recalled=True)
+            return budget.Quote(
+                provider=bought.provider,
+                model=bought.model,
+                usd=bought.usd,
+                # To settle an open question the create may go out once more, and may be the first to arrive.
+                recalled=bought.state not in OPEN,
+            )
         chosen = self.select(request, provider)
         return self.prices.quote(chosen.provider, chosen.offer, request, Clock())
 
@@ -98,21 +121,21 @@ class Lifecycle:
         Two callers of the same request and take share one job. Raises everything in `errors`.
         """
         bought = self.bought(request, provider)
-        chosen = self.select(request, provider) if bought is None else None
-        seller = (
-            chosen.provider.name
-            if chosen is not None
-            else bought.provider
-            if bought is not None
-            else provider
-        )
-        key = (request.fingerprint, request.take, seller)
-        clip = self._once(key, lambda: self._generate(request, seller, chosen, clock, report), clock, report)
-        return replace(clip, notes=(*clip.notes, *self._notes(chosen, request)))
+        if bought is not None:
+            chosen, seller = None, self.provider(bought.provider)
+        else:
+            chosen = self.select(request, provider)
+            seller = chosen.provider
+        asking = _Asking(request, seller.name if seller.local else provider, clock, report)
+        # With "auto" the cheapest may be another one for the next who asks, and it is still the same purchase.
+        sellers = [seller.name] if seller.local or provider != AUTO else [AUTO, seller.name]
+        keys = [(request.fingerprint, request.take, name) for name in sellers]
+        clip = self._once(keys, asking, lambda asked: self._generate(asked, chosen))
+        return replace(clip, notes=(*clip.notes, *self._notes(clip, chosen, request)))
 
-    def _notes(self, chosen: Selection | None, request: GenerationRequest) -> list[str]:
+    def _notes(self, clip: Clip, chosen: Selection | None, request: GenerationRequest) -> list[str]:
         """What the person should know of a clip that was bought now."""
-        if chosen is None:
+        if chosen is None or clip.entry.provider != chosen.provider.name:
             return []
         provider = chosen.provider
         warning = (
@@ -132,8 +155,18 @@ class Lifecycle:
         entry = self.journal.get(id)
         if entry is None:
             raise InvalidInput(f"The journal has no generation {id!r}.")
-        key = (entry.fingerprint, entry.take, entry.provider)
-        return self._once(key, lambda: self._continue(entry, request, clock, report), clock, report)
+        keys = [(entry.fingerprint, entry.take, entry.provider)]
+        asking = _Asking(request, entry.provider, clock, report)
+        return self._once(keys, asking, lambda asked: self._resumed(entry, asked))
+
+    def _resumed(self, entry: Entry, asking: _Asking) -> Clip:
+        clip = self._continue(entry, asking)
+        if clip is None:
+            raise ProviderUnavailable(
+                f"{self.provider(entry.provider).title} takes no more requests at the moment, so generation "
+                f"{entry.id} was not made. Nothing was billed: queue its graph again."
+            )
+        return clip
 
     def collect(self, id: str, provider: str = AUTO, *, clock: Clock, report: Report) -> Clip:
         """Bring back a paid clip by its journal id or by the provider's own id. Buys nothing."""
@@ -153,11 +186,13 @@ class Lifecycle:
         """
         entry, job = self._undecided(id), Job(id=job_id.strip())
         provider = self.provider(entry.provider)
-        if any(row.provider == entry.provider for row in self.journal.by_job(job.id)):
-            raise InvalidInput(
-                f"Job {job.id} belongs to another generation already; if nothing else was created, "
-                f"`luma-ray resume {id} --not-created` says so. Nothing was changed."
-            )
+        others = InvalidInput(
+            f"Job {job.id} belongs to another generation already; if nothing else was created, "
+            f"`luma-ray resume {id} --not-created` says so. Nothing was changed."
+        )
+        rows = [row for row in self.journal.by_job(job.id) if row.provider == entry.provider]
+        if any(row.operation != COLLECTED for row in rows):
+            raise others
         try:
             with decoding(provider.title):
                 provider.status(self._connect(provider, clock), job)
@@ -165,15 +200,23 @@ class Lifecycle:
             raise InvalidInput(
                 f"{provider.title} does not know job {job.id}: {error} Nothing was changed."
             ) from None
-        return self.journal.submitted(id, job)
+        try:
+            entry = self.journal.submitted(id, job)
+        except Taken:
+            raise others from None
+        if entry.job is None or entry.job.id != job.id:
+            raise self._decided(id)
+        return entry
 
     def not_created(self, id: str) -> Entry:
         """The person says that an uncertain create never arrived: it may be bought again.
 
         Raises InvalidInput when the generation is in any other state.
         """
-        self._undecided(id)
-        return self.journal.failed(id, "the person says that it was not created")
+        entry = self.journal.given_up(self._undecided(id), "the person says that it was not created")
+        if entry.state != "failed":
+            raise self._decided(id)
+        return entry
 
     def provider(self, name: str) -> Provider:
         """The provider called *name*. Raises InvalidInput."""
@@ -188,62 +231,79 @@ class Lifecycle:
 
     def _undecided(self, id: str) -> Entry:
         entry = self.journal.get(id)
-        if entry is not None and (
-            entry.state == "uncertain" or (entry.state == "submitting" and self.journal.abandoned(entry))
-        ):
+        if entry is not None and entry.state == "submitting" and self.journal.abandoned(entry):
+            entry = self.journal.taken_over(entry)
+        if entry is not None and entry.state == "uncertain":
             return entry
-        raise InvalidInput(f"Generation {id} is not waiting for a decision; nothing was changed.")
+        raise self._decided(id)
+
+    def _decided(self, id: str) -> InvalidInput:
+        return InvalidInput(f"Generation {id} is not waiting for a decision; nothing was changed.")
 
     def bought(self, request: GenerationRequest, provider: str = AUTO) -> Entry | None:
         """The purchase of this request that already exists. A preview never stands in for a paid clip."""
         return self.journal.live(request.fingerprint, request.take, None if provider == AUTO else provider)
 
-    def _once(
-        self, key: tuple[str, int, str], work: Callable[[], Clip], clock: Clock, report: Report
-    ) -> Clip:
+    def _once(self, keys: Sequence[_Key], asking: _Asking, work: Callable[[_Asking], Clip]) -> Clip:
         """The clip of *work*; where another thread of this process makes it, nothing is bought here."""
         made_here: list[Clip] = []
 
-        def noted() -> Clip:
-            made_here.append(work())
+        def awaited() -> bool:
+            return any(self._sharing.awaited(key) for key in keys)
+
+        def made(keys: Sequence[_Key]) -> Clip:
+            if keys:
+                return self._sharing.run(keys[0], lambda: made(keys[1:]), asking.clock, another)
+            made_here.append(work(replace(asking, alone=lambda: not awaited())))
             return made_here[0]
 
-        clip = self._sharing.run(
-            key, noted, clock, lambda: report("another node is making the same clip; waiting for it")
-        )
+        def another() -> None:
+            asking.report("another node is making the same clip; waiting for it")
+
+        clip = made(keys)
         return clip if made_here else replace(clip, recalled=True)
 
-    def _generate(
-        self,
-        request: GenerationRequest,
-        seller: str,
-        chosen: Selection | None,
-        clock: Clock,
-        report: Report,
-    ) -> Clip:
-        bought = self.journal.live(request.fingerprint, request.take, seller)
-        if bought is not None:
-            return self._continue(bought, request, clock, report)
-        chosen = chosen or self.select(request, seller)
+    def _generate(self, asking: _Asking, chosen: Selection | None) -> Clip:
+        request, clock, report = asking.request, asking.clock, asking.report
+        if request is None:
+            raise TypeError("a generation is made from a request")
+        bought = self.bought(request, asking.seller)
+        while bought is not None:
+            clip = self._continue(bought, asking)
+            if clip is not None:
+                return clip
+            bought = self.bought(request, asking.seller)
+        chosen = chosen or self.select(request, asking.seller)
         provider, offer = chosen.provider, chosen.offer
         client = self._connect(provider, clock)
         price = self.prices.quote(provider, offer, request, clock)
         pictures = self.uploads.pictures(provider, client, request, clock=clock, report=report)
         body = provider.encode(request, pictures)
-        for refusals in count():
+        refusals = 0
+        while True:
             clock.check()
             report(f"sending to {client.title} ({price.words})")
             entry, is_new = self._limiter.claim(
-                provider, offer, body, request, estimate_usd=price.usd, clock=clock, report=report
+                *(provider, offer, body, request),
+                account=client.account,
+                estimate_usd=price.usd,
+                anywhere=asking.seller == AUTO,
+                clock=clock,
+                report=report,
             )
-            if not is_new:
-                return self._continue(entry, request, clock, report)
-            try:
-                entry = submit(provider, client, offer, body, self.journal, entry, clock)
-                break
-            except RateLimited as error:
-                self._limiter.refused(provider, error, refusals, clock)
-        return self._finishing.clip(provider, client, entry, request, clock, report)
+            if is_new:
+                try:
+                    entry = submit(provider, client, offer, body, self.journal, entry, clock)
+                except RateLimited as error:
+                    self._limiter.refused(provider, error, refusals, clock)
+                    refusals += 1
+                    continue
+                except Rejected:
+                    self.uploads.forget(provider, client.account, request)
+                    raise
+            clip = self._continue(entry, asking, recalled=not is_new)
+            if clip is not None:
+                return clip
 
     def _asking(self, provider: Provider, clock: Clock) -> Client:
         """For questions that an artist waits for before anything happens: a slow answer is no answer."""
@@ -266,62 +326,71 @@ class Lifecycle:
             provider.error_text,
             explain=provider.explain,
             setting=self.credentials.setting,
+            account=self.credentials.account(provider.identity),
             read=read,
         )
 
-    def _continue(
-        self, entry: Entry, request: GenerationRequest | None, clock: Clock, report: Report
-    ) -> Clip:
+    def _continue(self, entry: Entry, asking: _Asking, *, recalled: bool = True) -> Clip | None:
+        """The clip of *entry*, from whatever state it is in. None: it was taken back, and nothing was bought.
+
+        *recalled* is what the clip says of itself where it was complete before.
+        """
+        clock, report = asking.clock, asking.report
         provider = self.provider(entry.provider)
         if entry.state == "completed":
             path = self.library.find(entry)
             if path is not None:
-                return Clip(path=path, entry=entry, recalled=True)
+                return Clip(path=path, entry=entry, recalled=recalled)
             report("the clip's file is gone from the library; bringing it back")
-        if entry.state in ("failed", "cancelled"):
-            raise GenerationFailed(f"Generation {entry.id} ended without a clip: {entry.note}")
-        paid_before = entry.state == "completed"
         if provider.local:
-            return self._render_again(provider, entry, request, clock, report)
-        client = self._connect(provider, clock)
-        if entry.state == "submitting":
-            entry = self._wait_for_submitter(entry, clock, report)
-            if entry.state != "submitting":
-                return self._continue(entry, request, clock, report)
-            entry = self.journal.uncertain(entry.id, "")
-        if entry.state == "uncertain":
-            report(f"looking for an unanswered request at {provider.title}")
-            entry = settle(provider, client, self.journal, entry, clock)
-        clip = self._finishing.clip(provider, client, entry, request, clock, report)
+            entry = self._rendered_again(entry, asking.request)
+        client = self._connect(provider, clock) if entry.state not in OVER else None
+        while entry.state in OPEN and client is not None:
+            if entry.state == "submitting":
+                told = self._wait_for_submitter(entry, clock, report)
+                if told is None:
+                    return None
+                entry = self.journal.taken_over(told) if told.state == "submitting" else told
+            else:
+                report(f"looking for an unanswered request at {provider.title}")
+                entry = settle(provider, client, self.journal, entry, clock)
+        if entry.state in OVER or client is None:
+            raise GenerationFailed(f"Generation {entry.id} ended without a clip: {entry.note}")
+        if entry.state == "completed" and self.library.find(entry) is not None:
+            return self._continue(entry, asking, recalled=recalled)
+        paid_before = entry.state == "completed"
+        try:
+            clip = self._finishing.clip(
+                provider, client, entry, asking.request, clock, report, alone=asking.alone
+            )
+        except GenerationFailed:
+            if asking.request is not None:
+                self.uploads.forget(provider, client.account, asking.request)
+            raise
         return replace(clip, recalled=paid_before)
 
-    def _wait_for_submitter(self, entry: Entry, clock: Clock, report: Report) -> Entry:
-        """Another process is between its row and its answer: wait until it says, or is known to be gone."""
-        while entry.state == "submitting" and not self.journal.abandoned(entry):
+    def _wait_for_submitter(self, entry: Entry, clock: Clock, report: Report) -> Entry | None:
+        """Another process is between its row and its answer: wait until it says, or is known to be gone.
+
+        None: it took its row back.
+        """
+        row: Entry | None = entry
+        while row is not None and row.state == "submitting" and not self.journal.abandoned(row):
             if clock.stopped:
                 raise Interrupted("Stopped waiting; another process is sending the same request.")
             report("another process is sending the same request")
             clock.sleep(0.5)
-            entry = self.journal.get(entry.id) or entry
-        return entry
+            row = self.journal.get(row.id)
+        return row
 
-    def _render_again(
-        self,
-        provider: Provider,
-        entry: Entry,
-        request: GenerationRequest | None,
-        clock: Clock,
-        report: Report,
-    ) -> Clip:
+    def _rendered_again(self, entry: Entry, request: GenerationRequest | None) -> Entry:
         """A preview that never finished, or whose file is gone: free, so it is simply made once more."""
         if request is None:
             raise InvalidInput(
                 f"Generation {entry.id} is a local preview without a finished file. Queue its graph again; "
                 "it is free."
             )
-        if entry.state == "submitting":
-            entry = self.journal.submitted(entry.id, Job(id=entry.id))
-        return self._finishing.clip(provider, self._connect(provider, clock), entry, request, clock, report)
+        return self.journal.submitted(entry.id, Job(id=entry.id)) if entry.state in OPEN else entry
 
     def _adopt(self, job_id: str, provider: str, clock: Clock) -> Entry:
         """Make a row for a job that was started elsewhere, once a provider has confirmed that it knows it."""

@@ -11,7 +11,7 @@ from .clock import Clock
 from .errors import RateLimited
 from .journal import Full, Journal
 from .offer import Limits, Offer, Provider
-from .records import Entry
+from .records import Entry, Sent
 from .request import GenerationRequest, Json
 from .waiting import Report
 
@@ -40,13 +40,16 @@ class Limiter:
         body: Json,
         request: GenerationRequest,
         *,
+        account: str,
         estimate_usd: Decimal | None,
+        anywhere: bool,
         clock: Clock,
         report: Report,
     ) -> tuple[Entry, bool]:
         """As `Journal.claim`, once the provider takes one more. Raises Interrupted while waiting."""
         limits = self.limits(provider)
-        kept = (offer.endpoint, body) if provider.resend_life else None
+        limited = limits.concurrent is not None or limits.per_minute is not None
+        kept = Sent(endpoint=offer.endpoint, body=body, account=account) if provider.resend_life else None
         ticket = object()
         with self._lock:
             line = self._lines.setdefault(provider.name, [])
@@ -54,8 +57,8 @@ class Limiter:
         try:
             while True:
                 with self._lock:
-                    before = line.index(ticket)
-                    held = self._held.get(provider.name, 0.0) - clock.now()
+                    before = line.index(ticket) if limited else 0
+                    held = self._held.get(provider.name, float("-inf")) - clock.elapsed()
                 if before == 0 and held <= 0:
                     try:
                         return self._journal.claim(
@@ -64,6 +67,7 @@ class Limiter:
                             local=provider.local,
                             estimate_usd=estimate_usd,
                             limits=limits,
+                            anywhere=anywhere,
                             running_since=clock.now() - max(600.0, 4.0 * provider.typical_seconds),
                             create=kept,
                         )
@@ -89,8 +93,8 @@ class Limiter:
         if refusals >= MOST_REFUSALS or pause > LONGEST_HOLD or clock.stopped:
             raise error
         with self._lock:
-            until = clock.now() + max(pause, 0.5)
-            self._held[provider.name] = max(self._held.get(provider.name, 0.0), until)
+            until = clock.elapsed() + max(pause, 0.5)
+            self._held[provider.name] = max(self._held.get(provider.name, until), until)
 
     def limits(self, provider: Provider) -> Limits:
         """What *provider* allows, or what the machine's owner says that this account is allowed.

@@ -238,6 +238,8 @@ class Provider(ABC):
     """Environment variables with its credentials, in the provider's own spelling."""
     settings: ClassVar[tuple[str, ...]] = ()
     """Names (environment or key file) of what else must be set, no secrets: a bucket, a region."""
+    chooses_account: ClassVar[tuple[str, ...]] = ()
+    """Names of what else decides which account is asked, such as a profile."""
     offers: ClassVar[tuple[Offer, ...]]
     local: ClassVar[bool] = False
     """Runs on this machine, free: needs no key, no upload and no download."""
@@ -282,6 +284,11 @@ class Provider(ABC):
     def needs(self) -> tuple[str, ...]:
         """Names of everything that must be set on this machine."""
         return (*self.secrets, *self.settings)
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """Names of everything that decides which account is asked, and where."""
+        return (*self.needs, *self.chooses_account, self.base_url_variable)
 
     def error_text(self, reply: Any) -> str:
         """The provider's own words in the body of an error answer, or an empty string."""

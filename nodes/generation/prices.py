@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from .budget import Quote, quote
+from .budget import Quote, quote, sensible
 from .client import Client, decoding
 from .clock import Clock
 from .errors import GenerationError
@@ -53,13 +53,13 @@ class Prices:
         )
         with self._lock:
             at, told = self._told.get(key, (float("-inf"), None))
-        if clock.now() - at < (SILENT if told is None else FRESH):
+        if clock.elapsed() - at < (SILENT if told is None else FRESH):
             return told
         try:
             with decoding(provider.title):
-                told = provider.price(self._connect(provider, clock), offer, request)
+                told = sensible(provider.price(self._connect(provider, clock), offer, request)) or None
         except GenerationError:
             told = None  # a purchase does not wait for it; what is wrong shows when it is sent
         with self._lock:
-            self._told[key] = (clock.now(), told)
+            self._told[key] = (clock.elapsed(), told)
         return told

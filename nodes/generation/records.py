@@ -15,6 +15,10 @@ State = Literal["submitting", "submitted", "completed", "failed", "uncertain", "
 STATES: Final = ("submitting", "submitted", "completed", "failed", "uncertain", "cancelled")
 OVER: Final = ("failed", "cancelled")
 """States after which the same request and take may be bought again."""
+OPEN: Final = ("submitting", "uncertain")
+"""States of a create that has no answer so far."""
+COLLECTED: Final = "collected"
+"""In place of the operation, in the row of a job that was brought here by its id alone."""
 METADATA = sa.MetaData()
 GENERATIONS = sa.Table(
     "generations",
@@ -53,6 +57,7 @@ CREATES = sa.Table(
     sa.Column("generation", sa.String, primary_key=True),
     sa.Column("endpoint", sa.String, nullable=False),
     sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("account", sa.String),
 )
 """What was sent, for providers that take an unanswered create again under the same key; until it is answered."""
 UPLOADS = sa.Table(
@@ -77,6 +82,16 @@ sa.Index(
 )
 # A job belongs to one generation, whoever finds it.
 sa.Index("one_job", GENERATIONS.c.provider, GENERATIONS.c.job_id, unique=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """A create as it went out."""
+
+    endpoint: str
+    body: Json
+    account: str
+    """A mark for the account that it went out from, see `Credentials.account`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +138,13 @@ class Entry:
     def usd(self) -> Decimal | None:
         """What it cost, as far as anybody said: the bill, else the estimate."""
         return self.billed_usd if self.billed_usd is not None else self.estimate_usd
+
+
+FINDINGS: Final = (
+    *("clip", "frames", "width", "height", "seconds", "billed_usd"),
+    *("reference", "ran_seconds", "done_at", "completed_at"),
+)
+"""Columns with what was found out of a job since it was accepted."""
 
 
 def entry_of(row: Any) -> Entry:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from contextlib import suppress
 from typing import Final
 
 from .client import Client, decoding
@@ -23,9 +24,9 @@ from .errors import (
     Unauthorized,
     UnexpectedReply,
 )
-from .journal import Journal
+from .journal import Journal, Taken
 from .offer import Job, Offer, Provider, Unanswered
-from .records import Entry
+from .records import OPEN, OVER, Entry
 from .request import Json
 
 LOOKS: Final = 3
@@ -59,17 +60,19 @@ def submit(
 ) -> Entry:
     """Send the create of *entry*. Between its answer and the row that holds the job, nothing waits or reports.
 
+    Returns the row, which another process may have brought further meanwhile.
+
     Raises: Rejected and ProviderUnavailable (nothing billed, recorded as failed), RateLimited (nothing billed, the
     row is withdrawn), SubmissionUncertain.
     """
     try:
         job = _create(provider, client, offer, body, key(entry.id))
     except RateLimited:
-        journal.withdraw(entry.id)
+        with suppress(JournalUnavailable):
+            journal.withdraw(entry.id)
         raise
     except (Rejected, ProviderUnavailable) as error:
-        journal.failed(entry.id, str(error))
-        raise
+        return _refused(journal, entry, error)
     except SubmissionUncertain as error:
         return settle(provider, client, journal, _uncertain(journal, entry, str(error)), clock)
     except BaseException:
@@ -81,10 +84,12 @@ def submit(
 def settle(provider: Provider, client: Client, journal: Journal, entry: Entry, clock: Clock) -> Entry:
     """Find out what became of a create that was not answered: in the provider's list, or by its idempotency key.
 
+    Returns the row, in whatever state another process brought it to, if one was quicker.
+
     Raises SubmissionUncertain (the person decides), Rejected (no job exists, recorded as failed).
     """
     checked, found = _looked_up(provider, client, journal, entry, clock)
-    found = found or _sent_again(provider, client, journal, entry, clock)
+    found = found or _sent_again(provider, client, journal, entry, clock) or _settled(journal, entry)
     if found is not None:
         return found
     raise SubmissionUncertain(
@@ -105,6 +110,9 @@ def _looked_up(
     for look in range(looks):
         if look:
             clock.sleep(3.0 * look)
+            settled = _settled(journal, entry)
+            if settled is not None:
+                return checked, settled
         try:
             # One at a time: two unanswered twins must not both take the same job.
             with _settling, decoding(client.title):
@@ -116,6 +124,8 @@ def _looked_up(
                 if job is not None:
                     return checked, journal.submitted(entry.id, job)
             checked = f" {provider.title}'s list of generations does not show it so far."
+        except Taken:
+            checked = f" What {provider.title}'s list of generations shows belongs to another one."
         except JournalUnavailable:
             raise
         except GenerationError as error:
@@ -129,37 +139,63 @@ def _sent_again(
     provider: Provider, client: Client, journal: Journal, entry: Entry, clock: Clock
 ) -> Entry | None:
     """The same create under the same key, where the provider promises to give the job that exists; else None."""
-    fresh = clock.now() - entry.created_at < provider.resend_life
-    kept = journal.create_of(entry.id) if fresh else None
-    if kept is None:
-        return None
-    endpoint, body = kept
-    offer = next((offer for offer in provider.offers if offer.endpoint == endpoint), None)
-    for attempt in range(RESENDS if offer is not None else 0):
+    for attempt in range(RESENDS if provider.resend_life else 0):
         if attempt:
             clock.sleep(3.0 * attempt)
-        if clock.stopped or offer is None:
+        if clock.stopped:
+            break
+        sent = journal.send_again(entry.id, account=client.account, life=provider.resend_life)
+        offer = next((o for o in provider.offers if sent is not None and o.endpoint == sent.endpoint), None)
+        if sent is None:
+            break
+        if offer is None:  # what an older version of the pack sold
+            _uncertain(journal, entry, entry.note)
             break
         try:
-            job = _create(provider, client, offer, body, key(entry.id))
+            job = _create(provider, client, offer, sent.body, key(entry.id))
         except _SILENT:
-            continue
+            _uncertain(journal, entry, entry.note)
         except Rejected as error:
-            journal.failed(entry.id, str(error))
+            return _refused(journal, entry, error)
+        except BaseException:
+            _uncertain(journal, entry, entry.note)
             raise
-        return _accepted(client, journal, entry, job)
+        else:
+            return _accepted(client, journal, entry, job)
     return None
 
 
+def _settled(journal: Journal, entry: Entry) -> Entry | None:
+    """The row of *entry* if its question was answered meanwhile, by another process or the person."""
+    row = journal.get(entry.id)
+    return None if row is None or row.state in OPEN else row
+
+
 def _accepted(client: Client, journal: Journal, entry: Entry, job: Job) -> Entry:
+    """The row with its job. Raises SubmissionUncertain with the job's id where it cannot be recorded there."""
+    accepted = f"{client.title} accepted the request and bills it as job {job.id}, and"
+    collect = f"'Ray Collect Generation' brings the clip back with it (generation {entry.id})."
     try:
         return journal.submitted(entry.id, job)
+    except Taken as taken:
+        with suppress(JournalUnavailable):
+            journal.adopt(entry.provider, job)
+        raise SubmissionUncertain(
+            f"{accepted} meanwhile that became generation {taken}. Nothing is lost: with this id {collect}"
+        ) from None
     except JournalUnavailable as error:
         raise SubmissionUncertain(
-            f"{client.title} accepted the request and bills it as job {job.id}, and the journal could not record "
-            f"that ({error}) Keep this id: 'Ray Collect Generation' brings the clip back with it (generation "
-            f"{entry.id})."
+            f"{accepted} the journal could not record that ({error}) Keep this id: {collect}"
         ) from None
+
+
+def _refused(journal: Journal, entry: Entry, error: GenerationError) -> Entry:
+    """Raise *error*, recorded; unless another process found the job that it denies."""
+    with suppress(JournalUnavailable):
+        row = journal.refused(entry.id, str(error))
+        if row.state not in OVER:
+            return row
+    raise error
 
 
 def _create(provider: Provider, client: Client, offer: Offer, body: Json, key: str) -> Job:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from . import hosting
 from .client import Client, decoding
 from .clock import Clock
 from .credentials import Credentials
-from .errors import HostingRequired
-from .journal import Journal
+from .errors import HostingRequired, JournalUnavailable
 from .offer import Provider
+from .pictures import Pictures
 from .request import GenerationRequest, StillImage
 from .sharing import Sharing
 from .waiting import Report
@@ -19,8 +20,10 @@ from .waiting import Report
 class Uploads:
     """What is uploaded where. Safe on any number of threads."""
 
-    def __init__(self, journal: Journal, hosts: Sequence[hosting.Hosting], credentials: Credentials) -> None:
-        self._journal = journal
+    def __init__(
+        self, pictures: Pictures, hosts: Sequence[hosting.Hosting], credentials: Credentials
+    ) -> None:
+        self._pictures = pictures
         self._hosts = tuple(hosts)
         self._credentials = credentials
         self._sharing: Sharing[str] = Sharing()
@@ -77,12 +80,26 @@ class Uploads:
                 with decoding(provider.label):
                     return provider.upload(client, still)
 
-            if place is not None:
-                name, life = place.name, 0.0 if place.finds_again else place.life
-            else:
-                name, life = provider.name, provider.upload_life
+            name, life = self._shelf(provider, place, client.account)
             given[still.sha256] = self._once(name, still, life, put, clock, report) if life else put()
         return given
+
+    def forget(self, provider: Provider, account: str, request: GenerationRequest) -> None:
+        """Something went wrong with a clip from these pictures, perhaps with them: the next one uploads them anew."""
+        with suppress(JournalUnavailable, HostingRequired):
+            if provider.local or not request.stills:
+                return
+            place = self._place(provider) if provider.takes_urls_only else None
+            name, _ = self._shelf(provider, place, account)
+            for still in request.stills:
+                self._pictures.forget(name, still.sha256)
+
+    def _shelf(self, provider: Provider, place: hosting.Hosting | None, account: str) -> tuple[str, float]:
+        """What uploads there are remembered under, and for how long; another account has none of them."""
+        if place is None:
+            return f"{provider.name} {account}", provider.upload_life
+        own = self._credentials.account(place.identity)
+        return f"{place.name} {own}", 0.0 if place.finds_again else place.life
 
     def _once(
         self,
@@ -97,10 +114,10 @@ class Uploads:
         at_least = min(3600.0, life / 2)
 
         def uploaded() -> str:
-            url = self._journal.uploaded(name, still.sha256, at_least=at_least)
+            url = self._pictures.find(name, still.sha256, at_least=at_least)
             if url is None:
                 url = put()
-                self._journal.remember_upload(name, still.sha256, url, life=life)
+                self._pictures.remember(name, still.sha256, url, life=life)
             return url
 
         return self._sharing.run(

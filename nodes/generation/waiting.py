@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, NoReturn, Protocol
 
 from .client import Client, decoding
@@ -10,6 +12,7 @@ from .errors import (
     GenerationError,
     GenerationFailed,
     Interrupted,
+    JournalUnavailable,
     ProviderUnavailable,
     RateLimited,
     Rejected,
@@ -18,7 +21,7 @@ from .errors import (
 )
 from .journal import Journal
 from .offer import Completed, Failed, Job, Pending, Provider
-from .pace import Pace, learn
+from .pace import Pace, expected, learn
 from .records import Entry
 
 LONGEST_PAUSE: Final = 300.0
@@ -45,29 +48,27 @@ def wait(
     *,
     clock: Clock,
     report: Report,
+    alone: Callable[[], bool],
 ) -> Completed:
     """Look at *job* until it is done.
+
+    *alone* says whether nobody else here waits for it: only then a stop is one of the job, too.
 
     Raises: GenerationFailed (recorded), StillRunning, Interrupted, UnexpectedReply and Rejected (all four leave
     the row as it is: the clip can be collected later).
     """
-    started = clock.now()
-    accepted = min(entry.submitted_at or started, started)
-    asked = entry.request
-    expected = (
-        Pace(0, 0, 0)
-        if provider.local
-        else learn(journal, provider, entry.model, asked.get("resolution", ""), asked.get("duration", 5))
-    )
-    if not provider.local and started - accepted < 1:
-        clock.sleep(0 if provider.long_poll else expected.pause(0))
+    started = clock.elapsed()
+    before = max(clock.now() - (entry.submitted_at or clock.now()), 0.0)
+    pace = _expected(provider, journal, entry)
+    if not provider.local and before < 1:
+        clock.sleep(0 if provider.long_poll else pace.pause(0))
     strange = 0
     last_look: float | None = None
     while True:
         if clock.stopped:
-            stop(provider, client, journal, entry)
+            stop(provider, client, journal, entry, alone=alone())
         asked_to_wait = 0.0
-        looked = clock.now()
+        looked = clock.elapsed()
         try:
             with decoding(client.title):
                 status = provider.status(client, job)
@@ -85,39 +86,61 @@ def wait(
         except Rejected as error:
             raise type(error)(
                 f"{error} Asked about generation {entry.id} ({client.title} job {job.id}), which stays in the "
-                f"journal and can be collected later.{kept(provider)}"
+                f"journal and can be collected later.{kept(provider)}{_gone(entry)}"
             ) from None
-        now = clock.now()
+        now = clock.elapsed()
+        waited = now - started + before
         match status:
             case Completed():
-                if not provider.local and entry.done_at is None:
+                if not provider.local:
                     watched = last_look is not None and now - last_look < WATCHED + provider.long_poll
-                    journal.done(
-                        entry.id,
-                        ran_seconds=now - accepted if watched else None,
-                        reference=status.reference,
-                    )
+                    with suppress(JournalUnavailable):  # it only says how long such jobs take
+                        ran = waited if watched else None
+                        journal.done(entry.id, ran_seconds=ran, reference=status.reference)
                 return status
             case Failed(reason=reason, billing=billing):
-                journal.failed(entry.id, reason)
-                raise GenerationFailed(f"{reason} {billing} (generation {entry.id})")
+                with suppress(JournalUnavailable):  # then the next who asks records it
+                    journal.failed(entry.id, reason)
+                raise GenerationFailed(f"{reason} {billing} (generation {entry.id}){_gone(entry)}")
         if now - started > provider.patience:
             raise StillRunning(
                 f"{client.title} has not finished generation {entry.id} after {(now - started) / 60:.0f} minutes. "
                 f"Nothing is lost: queue again or collect it later.{kept(provider)}"
             )
-        waited = now - accepted
-        fraction = min(waited / max(expected.typical, 1), 1) * 0.95
-        usual = f" of about {expected.typical:.0f} s" if waited < expected.late else ""
+        fraction = min(waited / max(pace.typical, 1), 1) * 0.95
+        usual = f" of about {pace.typical:.0f} s" if waited < pace.late else ""
         report(f"{status.note or 'running'} at {client.title}, {waited:.0f} s{usual}", fraction)
         last_look = now
         if now - looked >= provider.long_poll / 2 > 0 and not asked_to_wait:
             continue  # it was held for as long as it may be
-        clock.sleep(max(expected.pause(waited), asked_to_wait))
+        clock.sleep(max(pace.pause(waited), asked_to_wait))
 
 
-def stop(provider: Provider, client: Client, journal: Journal, entry: Entry) -> NoReturn:
+def _expected(provider: Provider, journal: Journal, entry: Entry) -> Pace:
+    if provider.local:
+        return Pace(0, 0, 0)
+    resolution, seconds = entry.request.get("resolution", ""), entry.request.get("duration", 5)
+    try:
+        return learn(journal, provider, entry.model, resolution, seconds)
+    except JournalUnavailable:
+        return expected([], provider.typical_seconds)
+
+
+def _gone(entry: Entry) -> str:
+    """What else there is to say where a clip was here before."""
+    if entry.state != "completed":
+        return ""
+    return (
+        " Its clip was here, and its file is gone. Put the file back, or choose another take: a new purchase."
+    )
+
+
+def stop(
+    provider: Provider, client: Client, journal: Journal, entry: Entry, *, alone: bool = True
+) -> NoReturn:
     """The person stopped the wait: ask the provider to stop, keep the job, say the truth about the bill."""
+    if not alone:
+        raise Interrupted("Stopped waiting; another node still waits for the same clip.")
     if provider.local:
         journal.cancelled(entry.id, "the preview was stopped")
         raise Interrupted("The preview was stopped; it is free.")
@@ -127,7 +150,8 @@ def stop(provider: Provider, client: Client, journal: Journal, entry: Entry) -> 
     except GenerationError:
         outcome = "impossible"
     if outcome == "confirmed":
-        journal.cancelled(entry.id, "cancelled on request")
+        with suppress(JournalUnavailable):  # then the next who asks hears it from the provider
+            journal.cancelled(entry.id, "cancelled on request")
         raise Interrupted(
             " ".join(
                 [

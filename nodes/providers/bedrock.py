@@ -80,6 +80,7 @@ class Bedrock(Provider):
     title = "Amazon Bedrock"
     about = "Ray 2 in your own AWS account, clips in your own S3 bucket; the dearest one here, needs boto3"
     docs = "https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-luma.html"
+    chooses_account = (REGION, "AWS_PROFILE")
     # No `secrets`: AWS's own chain finds the credentials (environment, profiles, SSO, roles).
     settings = (OUTPUT,)
     reconciles = True
