@@ -78,6 +78,8 @@ ORDER = (
     "sharing",
     "uploading",
     "prices",
+    "answers",
+    "luma_video",
     "openai_video",
     "finishing",
     "lifecycle",

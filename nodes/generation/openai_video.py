@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from urllib.parse import quote, urljoin
 
+from .answers import text
 from .credentials import redact
 from .errors import ContentRefused, GenerationError, InsufficientCredits, ModelNotServed, Rejected
 from .offer import Completed, Failed, Job, Offer, Pending, Provider, Status
@@ -133,10 +134,10 @@ class OpenAIVideo(Provider):
         reply = client.create(offer.endpoint, body, hold=SYNCHRONOUS)
         told, address = reply.get("id"), _address(reply)
         if reply.get("object") in _PLACES:
-            return Job(id=_text(told), details={"at": _PLACES[reply["object"]]})
+            return Job(id=text(told), details={"at": _PLACES[reply["object"]]})
         if address is None:
             # Of no known kind; REST's habit is to ask about it where it was created.
-            return Job(id=_text(told), details={"at": "videos"})
+            return Job(id=text(told), details={"at": "videos"})
         made_up = f"clip-{hashlib.sha256(address.encode()).hexdigest()[:16]}"
         return Job(id=told if isinstance(told, str) and told else made_up, details={"url": address})
 
@@ -153,7 +154,7 @@ class OpenAIVideo(Provider):
                 address = _address(reply)
                 if address is None and place == "videos":
                     address = f"videos/{quote(job.id, safe='')}/content"
-                return self._completed(client, _text(address))
+                return self._completed(client, text(address))
             case word if word in _ENDED:
                 return Failed(reason=self._reason(word, reply), billing=self.billing(reply))
             case unknown:
@@ -194,7 +195,7 @@ def _address(reply: Any) -> str | None:
     data = reply.get("data")
     inner = data[0].get("url") if isinstance(data, list) and data else None
     found = next((item for item in (reply.get("output_url"), reply.get("url"), inner) if item), None)
-    return found if found is None else _text(found)
+    return found if found is None else text(found)
 
 
 def _code(content: Any) -> str:
@@ -205,9 +206,3 @@ def _code(content: Any) -> str:
 def _note(word: str, progress: Any) -> str:
     known = isinstance(progress, (int, float)) and not isinstance(progress, bool) and 0 < progress <= 100
     return f"{word.replace('_', ' ')}, {progress:.0f} %" if known else word.replace("_", " ")
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("text expected")
-    return value

@@ -16,6 +16,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
 
+from ..generation import luma_video
+from ..generation.answers import own_addresses, queued, text
 from ..generation.credentials import redact
 from ..generation.errors import (
     ContentRefused,
@@ -40,15 +42,14 @@ from ..generation.offer import (
     Status,
 )
 from ..generation.ray import ASPECT_RATIOS
-from ..generation.request import GenerationReference, GenerationRequest, Json, Operation, StillImage
+from ..generation.request import GenerationRequest, Json, Operation, StillImage
 
 if TYPE_CHECKING:
     from ..generation.client import Answer, Client
     from ..generation.credentials import Secret
 
-_RESOLUTIONS: Final = ("540p", "720p", "1080p", "4k")
 _PRICES: Final = {
-    # (model, seconds): USD for 540p, 720p, 1080p, 4k
+    # (model, seconds): USD for each of Luma's resolutions
     ("ray-2", 5): ("0.57", "1.02", "2.27", "9.11"),
     ("ray-2", 9): ("1.03", "1.83", "4.10", "16.40"),
     ("ray-flash-2", 5): ("0.20", "0.34", "0.79", "3.13"),
@@ -59,21 +60,6 @@ _PRICE_SOURCE: Final = Source(where="ComfyUI's own price badge", day="2026-11-20
 _QUEUES: Final = {model: f"v2/models/luma/{model}/requests" for model in ("ray-2", "ray-flash-2")}
 _ENDS: Final = {"status_url": "/status", "response_url": "", "cancel_url": "/cancel"}
 """What the answer to a submit calls its three addresses, and how they end."""
-
-_KEYFRAMES: Final = {
-    Operation.TEXT_TO_VIDEO: {("none", "none")},
-    Operation.IMAGE_TO_VIDEO: {("image", "none")},
-    Operation.KEYFRAMES_TO_VIDEO: {("image", "image"), ("none", "image")},
-    Operation.EXTEND_VIDEO: {
-        ("generation", "none"),
-        ("none", "generation"),
-        ("generation", "image"),
-        ("image", "generation"),
-        ("generation", "generation"),
-    },
-}
-# Luma's own rules, as for the length of a prompt: the router hands the body on as it is (inferred).
-_LOOPS: Final = frozenset({("none", "none"), ("image", "none"), ("generation", "none")})
 
 _HOUR: Final = 3600
 _DAY: Final = 24 * _HOUR
@@ -156,21 +142,17 @@ class ComfyRouter(Provider):
             operation=operation,
             endpoint=path,
             durations=(5, 9),
-            resolutions=_RESOLUTIONS,
+            resolutions=luma_video.RESOLUTIONS,
             aspect_ratios=ASPECT_RATIOS,
             keyframes=frozenset(kinds),
-            loops=_LOOPS & kinds,
+            # Luma's own rules: the router hands the body on as it is (inferred).
+            loops=luma_video.LOOPS & kinds,
             prompt_length=(3, 5000),
-            prices={
-                (resolution, seconds): Decimal(usd)
-                for (priced, seconds), row in _PRICES.items()
-                if priced == model
-                for resolution, usd in zip(_RESOLUTIONS, row, strict=True)
-            },
+            prices=luma_video.prices(_PRICES, model),
             price_source=_PRICE_SOURCE,
         )
         for model, path in _QUEUES.items()
-        for operation, kinds in _KEYFRAMES.items()
+        for operation, kinds in luma_video.KEYFRAMES.items()
     )
 
     def sign(self, secrets: Mapping[str, Secret]) -> dict[str, str]:
@@ -233,27 +215,17 @@ class ComfyRouter(Provider):
 
     def encode(self, request: GenerationRequest, pictures: Mapping[str, str]) -> Json:
         """Luma's own body without `model`, which must not be sent: it is in the path. Pictures are public URLs."""
-        body: Json = {
+        return {
             "prompt": request.prompt,
-            "aspect_ratio": request.aspect_ratio,
-            "resolution": request.resolution,
-            "duration": f"{request.duration}s",
-            "loop": request.loop,
+            **luma_video.settings(request),
+            **luma_video.keyframes(request, pictures),
         }
-        keyframes = {}
-        for name, frame in zip(("frame0", "frame1"), request.keyframes, strict=True):
-            if isinstance(frame, StillImage):
-                keyframes[name] = {"type": "image", "url": pictures[frame.sha256]}
-            elif isinstance(frame, GenerationReference):
-                keyframes[name] = {"type": "generation", "id": frame.job_id}
-        return {**body, "keyframes": keyframes} if keyframes else body
 
     def submit(self, client: Client, offer: Offer, body: Json, key: str) -> Job:
         """POST .../requests. Under a key that it knows Router gives the job that exists, marked as a replay."""
         reply = client.create(offer.endpoint, body, headers={"Idempotency-Key": key})
-        told = {name: reply.get(name) for name in _ENDS}
-        own = {name: url for name, url in told.items() if isinstance(url, str) and client.owns(url)}
-        return Job(id=_text(reply["request_id"]), details={"queue": offer.endpoint, **own})
+        told = own_addresses(client, reply, _ENDS)
+        return Job(id=text(reply["request_id"]), details={"queue": offer.endpoint, **told})
 
     def status(self, client: Client, job: Job) -> Status:
         """GET status_url, and of a request that is over response_url."""
@@ -276,7 +248,7 @@ class ComfyRouter(Provider):
         # Luma's own id of the clip, by which an extend names it; that of Comfy's queue is another.
         reference = result.get("id")
         return Completed(
-            url=_text(result["assets"]["video"]), reference=reference if isinstance(reference, str) else ""
+            url=text(result["assets"]["video"]), reference=reference if isinstance(reference, str) else ""
         )
 
     def cancel(self, client: Client, job: Job) -> Cancellation:
@@ -293,14 +265,14 @@ class ComfyRouter(Provider):
         asked = {"file_name": f"{still.sha256[:32]}.png", "content_type": kind}
         try:
             given = client.call("POST", "customers/storage", asked)
-            client.send_file(_text(given["upload_url"]), still.encode(kind), {"Content-Type": kind})
+            client.send_file(text(given["upload_url"]), still.encode(kind), {"Content-Type": kind})
         except Unauthorized:
             raise
         except GenerationError as error:
             raise UploadFailed(
                 f"The picture could not be put into Comfy's storage: {error} No clip was bought, nothing was billed."
             ) from None
-        return _text(given["download_url"])
+        return text(given["download_url"])
 
     def price(self, client: Client, offer: Offer, request: GenerationRequest) -> Decimal | None:
         """POST .../estimate, with the settings that decide it; prompt and pictures stay here.
@@ -352,9 +324,7 @@ def _uncertain(answer: Answer, what: str) -> SubmissionUncertain:
 def _pending(reply: Any) -> Pending:
     match reply["status"]:
         case "IN_QUEUE":
-            before = reply.get("queue_position")
-            waits = isinstance(before, int) and before > 0
-            return Pending(note=f"queued, {before} before it" if waits else "queued")
+            return Pending(note=queued(reply.get("queue_position")))
         case "IN_PROGRESS":
             return Pending(note="generating")
         case unknown:
@@ -392,12 +362,6 @@ def _ask(client: Client, job: Job, name: str, ask: Callable[[str], T]) -> T:
         except _NotHere:
             continue
     return ask(last)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("text expected")
-    return value
 
 
 def _number(value: Any) -> str:

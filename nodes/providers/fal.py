@@ -17,6 +17,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from ..generation import luma_video
+from ..generation.answers import own_addresses, queued, text
 from ..generation.credentials import redact
 from ..generation.errors import (
     ContentRefused,
@@ -71,6 +73,8 @@ _LIFECYCLE: Final = {"X-Fal-Object-Lifecycle-Preference": json.dumps({"expiratio
 """What an account sets decides how long fal's public addresses work; left alone, that is for ever. A week is what
 fal's FAQ promises at least: time to collect a paid clip, and then nothing of it stays in public."""
 
+_ENDS: Final = {"status_url": "/status", "response_url": "", "cancel_url": "/cancel"}
+"""What the answer to a submit calls its three addresses, and how they end."""
 _PLACES: Final = {"prompt": "the prompt", "image_url": "the first frame", "end_image_url": "the last frame"}
 _NOT_BILLED: Final = "fal does not bill errors of its servers."
 _MAY_BE_BILLED: Final = (
@@ -154,13 +158,7 @@ class Fal(Provider):
 
     def encode(self, request: GenerationRequest, pictures: Mapping[str, str]) -> Json:
         """The body; the model is in the path. Pictures are public URLs."""
-        body: Json = {
-            "prompt": request.prompt,
-            "aspect_ratio": request.aspect_ratio,
-            "resolution": request.resolution,
-            "duration": f"{request.duration}s",
-            "loop": request.loop,
-        }
+        body: Json = {"prompt": request.prompt, **luma_video.settings(request)}
         for name, frame in zip(("image_url", "end_image_url"), request.keyframes, strict=True):
             if isinstance(frame, StillImage):
                 body[name] = pictures[frame.sha256]
@@ -169,18 +167,14 @@ class Fal(Provider):
     def submit(self, client: Client, offer: Offer, body: Json, key: str) -> Job:  # noqa: ARG002
         """POST /{model}. fal knows no idempotency key and keeps the addresses of the job without the model."""
         reply = client.create(offer.endpoint, body, headers=_LIFECYCLE)
-        told = {name: reply.get(name) for name in ("status_url", "response_url", "cancel_url")}
-        own = {name: url for name, url in told.items() if isinstance(url, str) and client.owns(url)}
-        return Job(id=_text(reply["request_id"]), details=own)
+        return Job(id=text(reply["request_id"]), details=own_addresses(client, reply, _ENDS))
 
     def status(self, client: Client, job: Job) -> Status:
         """GET status_url, and of a job that is over response_url."""
         reply = client.get(_address(client, job, "status_url"))
         match reply["status"]:
             case "IN_QUEUE":
-                before = reply.get("queue_position")
-                waits = isinstance(before, int) and before > 0
-                return Pending(note=f"queued, {before} before it" if waits else "queued")
+                return Pending(note=queued(reply.get("queue_position")))
             case "IN_PROGRESS":
                 return Pending(note="generating")
             case "COMPLETED":
@@ -229,7 +223,7 @@ def _outcome(client: Client, job: Job, ended: Any) -> Status:
         if not (given_up or said):
             raise
         return _stopped(given_up, said)
-    return Completed(url=_text(result["video"]["url"]))
+    return Completed(url=text(result["video"]["url"]))
 
 
 def _stopped(kind: str, said: str) -> Failed:
@@ -250,17 +244,10 @@ def _address(client: Client, job: Job, name: str) -> str:
     told = job.details.get(name)
     if isinstance(told, str) and client.owns(told):
         return told
-    ends = {"status_url": "/status", "response_url": "", "cancel_url": "/cancel"}
-    return f"{_APP}/requests/{quote(job.id, safe='')}{ends[name]}"
+    return f"{_APP}/requests/{quote(job.id, safe='')}{_ENDS[name]}"
 
 
 def _problem(item: Any) -> str:
     """One error of a model, with what it is about."""
     about = [_PLACES.get(str(part), str(part)) for part in item["loc"][1:]]
     return f"{' '.join(about)}: {item['msg']}" if about else str(item["msg"])
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("text expected")
-    return value

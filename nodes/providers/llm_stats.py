@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from ..generation.answers import text
 from ..generation.credentials import redact
 from ..generation.errors import (
     ContentRefused,
@@ -150,7 +151,7 @@ class LlmStats(Provider):
 
     def submit(self, client: Client, offer: Offer, body: Json, key: str) -> Job:  # noqa: ARG002
         """POST /generations. A second one would be a second purchase: there is no idempotency key."""
-        return Job(id=_text(client.create(offer.endpoint, body)["id"]))
+        return Job(id=text(client.create(offer.endpoint, body)["id"]))
 
     def status(self, client: Client, job: Job) -> Status:
         """GET /generations/{id}?wait=25. Each answer about a finished clip holds a new link, good for an hour."""
@@ -161,19 +162,13 @@ class LlmStats(Provider):
                 return Pending(note=status)
             case "completed":
                 (video,) = [item for item in reply["output"]["media"] if item["type"] == "video"]
-                return Completed(url=_text(video["url"]), billed_usd=_billed(reply))
+                return Completed(url=text(video["url"]), billed_usd=_billed(reply))
             case "failed":
                 return Failed(reason=_reason(reply.get("error")), billing=_billing(reply))
             case "cancelled":
                 return Failed(reason="The job was cancelled at LLM Stats.", billing=_billing(reply))
             case unknown:
                 raise ValueError(f"unknown status {unknown!r}")
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("text expected")
-    return value
 
 
 def _code(content: Any) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from ..generation import luma_video
+from ..generation.answers import text
 from ..generation.credentials import redact
 from ..generation.offer import (
     Completed,
@@ -27,7 +28,7 @@ from ..generation.offer import (
     Unanswered,
 )
 from ..generation.ray import ASPECT_RATIOS, CONCEPTS
-from ..generation.request import GenerationReference, GenerationRequest, Json, Operation, StillImage
+from ..generation.request import GenerationRequest, Json
 
 if TYPE_CHECKING:
     from ..generation.client import Client
@@ -36,29 +37,13 @@ if TYPE_CHECKING:
 _PRICE_SOURCE: Final = Source(
     where="two public copies of lumalabs.ai's price table", day="2026-11-20", unverified=True
 )
-_RESOLUTIONS: Final = ("540p", "720p", "1080p", "4k")
 _PRICES: Final = {
-    # (model, seconds): USD for 540p, 720p, 1080p, 4k
+    # (model, seconds): USD for each of Luma's resolutions
     ("ray-2", 5): ("0.40", "0.71", "0.86", "0.96"),
     ("ray-2", 9): ("0.72", "1.27", "1.54", "1.72"),
     ("ray-flash-2", 5): ("0.14", "0.24", "0.39", "0.49"),
     ("ray-flash-2", 9): ("0.25", "0.44", "0.71", "0.89"),
 }
-
-_KEYFRAMES: Final = {
-    Operation.TEXT_TO_VIDEO: {("none", "none")},
-    Operation.IMAGE_TO_VIDEO: {("image", "none")},
-    Operation.KEYFRAMES_TO_VIDEO: {("image", "image"), ("none", "image")},
-    Operation.EXTEND_VIDEO: {
-        ("generation", "none"),
-        ("none", "generation"),
-        ("generation", "image"),
-        ("image", "generation"),
-        ("generation", "generation"),
-    },
-}
-# "Loop is not supported for keyframes / extend reverse / interpolate ...": only where there is no last frame.
-_LOOPS: Final = frozenset({("none", "none"), ("image", "none"), ("generation", "none")})
 
 _FAILURES: Final = {
     "contains blacklisted words": "Luma refused the prompt: it contains a word on Luma's list. Reword it.",
@@ -109,23 +94,18 @@ class Luma(Provider):
             operation=operation,
             endpoint="generations/video",
             durations=(5, 9),
-            resolutions=_RESOLUTIONS,
+            resolutions=luma_video.RESOLUTIONS,
             aspect_ratios=ASPECT_RATIOS,
             keyframes=frozenset(kinds),
-            loops=_LOOPS & kinds,
+            loops=luma_video.LOOPS & kinds,
             concepts=CONCEPTS,
             prompt_length=(3, 5000),
             prompt_optional_with_image=True,
-            prices={
-                (resolution, seconds): Decimal(usd)
-                for (priced, seconds), row in _PRICES.items()
-                if priced == model
-                for resolution, usd in zip(_RESOLUTIONS, row, strict=True)
-            },
+            prices=luma_video.prices(_PRICES, model),
             price_source=_PRICE_SOURCE,
         )
         for model in ("ray-2", "ray-flash-2")
-        for operation, kinds in _KEYFRAMES.items()
+        for operation, kinds in luma_video.KEYFRAMES.items()
     )
 
     def sign(self, secrets: Mapping[str, Secret]) -> dict[str, str]:
@@ -144,23 +124,13 @@ class Luma(Provider):
         body: Json = {
             "generation_type": "video",
             "model": request.model,
-            "aspect_ratio": request.aspect_ratio,
-            "resolution": request.resolution,
-            "duration": f"{request.duration}s",
-            "loop": request.loop,
+            **luma_video.settings(request),
+            **luma_video.keyframes(request, pictures),
         }
         if request.prompt.strip():
             body["prompt"] = request.prompt
         if request.concepts:
             body["concepts"] = [{"key": key} for key in request.concepts]
-        keyframes = {}
-        for name, frame in zip(("frame0", "frame1"), request.keyframes, strict=True):
-            if isinstance(frame, StillImage):
-                keyframes[name] = {"type": "image", "url": pictures[frame.sha256]}
-            elif isinstance(frame, GenerationReference):
-                keyframes[name] = {"type": "generation", "id": frame.job_id}
-        if keyframes:
-            body["keyframes"] = keyframes
         return body
 
     def submit(self, client: Client, offer: Offer, body: Json, key: str) -> Job:  # noqa: ARG002
@@ -174,7 +144,7 @@ class Luma(Provider):
             case "queued" | "dreaming" as state:
                 return Pending(note=state)
             case "completed":
-                return Completed(url=_text(reply["assets"]["video"]))
+                return Completed(url=text(reply["assets"]["video"]))
             case "failed":
                 return _failed(reply.get("failure_reason"))
             case unknown:
@@ -204,13 +174,7 @@ class Luma(Provider):
 
 
 def _id(reply: Any) -> str:
-    return _text(reply["id"])
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("text expected")
-    return value
+    return text(reply["id"])
 
 
 def _created(item: Any) -> float | None:

@@ -18,6 +18,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from ..generation.answers import text
 from ..generation.credentials import redact
 from ..generation.errors import ContentRefused, ModelNotServed, ProviderUnavailable, Unauthorized
 from ..generation.offer import Completed, Failed, Job, Offer, Pending, Provider, Source, Status
@@ -210,7 +211,7 @@ class LumaAgents(Provider):
 
     def submit(self, client: Client, offer: Offer, body: Json, key: str) -> Job:  # noqa: ARG002
         """POST /generations. Luma takes no idempotency key and lists no generations, so no key goes along."""
-        return Job(id=_text(client.create(offer.endpoint, body)["id"]))
+        return Job(id=text(client.create(offer.endpoint, body)["id"]))
 
     def status(self, client: Client, job: Job) -> Status:
         """GET /generations/{id}. Each answer about a finished clip has a new link, good for an hour."""
@@ -220,7 +221,7 @@ class LumaAgents(Provider):
                 return Pending(note=state)
             case "completed":
                 clips = (item["url"] for item in reply["output"] if item["type"] == "video")
-                return Completed(url=_text(next(clips, None)))
+                return Completed(url=text(next(clips, None)))
             case "failed":
                 return _failed(reply.get("failure_code"), reply.get("failure_reason"))
             case unknown:
@@ -242,9 +243,3 @@ def _failed(code: Any, reason: Any) -> Failed:
     return Failed(
         reason=f"{sentence} ({said})." if said else f"{sentence}.", billing=billing or _BILL_UNKNOWN
     )
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("text expected")
-    return value

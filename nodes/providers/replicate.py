@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from ..generation.answers import text
 from ..generation.credentials import redact
 from ..generation.errors import (
     ContentRefused,
@@ -186,7 +187,7 @@ class Replicate(Provider):
             raise UploadFailed(
                 f"The picture could not be put at Replicate: {error} No clip was bought, nothing was billed."
             ) from None
-        return _text(reply["urls"]["get"])
+        return text(reply["urls"]["get"])
 
     def encode(self, request: GenerationRequest, pictures: Mapping[str, str]) -> Json:
         """The name of the model, and its input; pictures are addresses of files at Replicate."""
@@ -205,7 +206,7 @@ class Replicate(Provider):
         told = urls if isinstance(urls, dict) else {}  # whatever they are, the id must be kept
         ours = {name: told.get(name) for name in ("get", "cancel")}
         return Job(
-            id=_text(reply["id"]),
+            id=text(reply["id"]),
             details={name: url for name, url in ours.items() if isinstance(url, str) and client.owns(url)},
         )
 
@@ -218,7 +219,7 @@ class Replicate(Provider):
             case "succeeded" if reply.get("data_removed"):
                 return _gone(reply)
             case "succeeded":
-                url = _text(reply["output"])
+                url = text(reply["output"])
                 # Clips are at replicate.delivery and need no token; a file of the API itself does.
                 return Completed(url=url, signed=url.startswith(client.base_url + _at(client, "")))
             case "failed":
@@ -261,9 +262,9 @@ class Replicate(Provider):
                 continue
             same = None if item.get("data_removed") else _same(client, item["input"], create.asked)
             if same:
-                matches.append((abs(_seconds(item["created_at"]) - create.since), _text(item["id"])))
+                matches.append((abs(_seconds(item["created_at"]) - create.since), text(item["id"])))
             elif same is None:
-                unclear.append(_text(item["id"]))
+                unclear.append(text(item["id"]))
         if not matches and unclear:
             raise UnexpectedReply(
                 f"job {' and '.join(unclear)} was created about then, and what it was asked for is no longer told "
@@ -327,7 +328,7 @@ def _same(client: Client, theirs: Any, asked: Json) -> bool | None:
 
 def _pixels(client: Client, url: Any) -> str | None:
     """The hash of the pixels that we gave with an uploaded file; None where it is another's, or gone."""
-    found = _FILE.match(_text(url))
+    found = _FILE.match(text(url))
     if not found:
         return None
     try:
@@ -361,13 +362,7 @@ def _iso(moment: float) -> str:
 
 def _seconds(told: Any) -> float:
     """A time of Replicate's, which have up to nine digits after the point, in seconds since the epoch."""
-    found = _TIME.fullmatch(_text(told))
+    found = _TIME.fullmatch(text(told))
     if not found:
         raise ValueError("time expected")
     return datetime.strptime("".join(found.groups()), "%Y-%m-%dT%H:%M:%S%z").timestamp()
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("text expected")
-    return value

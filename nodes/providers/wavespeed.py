@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from ..generation.answers import text
 from ..generation.client import READ_ATTEMPTS, Answer, decoding
 from ..generation.credentials import redact
 from ..generation.errors import (
@@ -250,9 +251,9 @@ class WaveSpeed(Provider):
                 if not (unknown and since - 300 <= _created(item) <= since + 3600):
                     continue
                 if not isinstance(item.get("inputs") or item.get("input"), dict):
-                    silent.append(_text(item["id"]))
+                    silent.append(text(item["id"]))
                 elif _same(item, asked):
-                    found.add(_text(item["id"]))
+                    found.add(text(item["id"]))
             if len(listed) < 100:
                 break
         if len(found) == 1 and not silent:
@@ -268,7 +269,7 @@ class WaveSpeed(Provider):
         task = self._data(client, client.create(f"api/v3/{offer.endpoint}", body), paid=True)
         address = (task.get("urls") or {}).get("get")
         ours = isinstance(address, str) and client.owns(address)
-        return Job(id=_text(task["id"]), details={"get": address} if ours else {})
+        return Job(id=text(task["id"]), details={"get": address} if ours else {})
 
     def _look(self, client: Client, job: Job, attempts: int = READ_ATTEMPTS) -> Json:
         address = job.details.get("get")
@@ -353,13 +354,7 @@ def _failure(task: Json) -> str:
 def _output(outputs: Any) -> str:
     """The first of the outputs, which the CLI knows as objects, too; that these have a `url` is inferred."""
     first = outputs[0]
-    return _text(first["url"] if isinstance(first, dict) else first)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("text expected")
-    return value
+    return text(first["url"] if isinstance(first, dict) else first)
 
 
 def _usd(value: Any) -> Decimal | None:

@@ -1,0 +1,59 @@
+"""How Luma is asked for Ray 2, for Luma's own API and for gateways that hand Luma's body on.
+
+Contract: Luma's OpenAPI "Dream Machine API" 1.1.0 and docs.lumalabs.ai/docs/video-generation, read 2026-11-20.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Final
+
+from .request import GenerationReference, GenerationRequest, Json, Operation, StillImage
+
+RESOLUTIONS: Final = ("540p", "720p", "1080p", "4k")
+KEYFRAMES: Final = {
+    Operation.TEXT_TO_VIDEO: {("none", "none")},
+    Operation.IMAGE_TO_VIDEO: {("image", "none")},
+    Operation.KEYFRAMES_TO_VIDEO: {("image", "image"), ("none", "image")},
+    Operation.EXTEND_VIDEO: {
+        ("generation", "none"),
+        ("none", "generation"),
+        ("generation", "image"),
+        ("image", "generation"),
+        ("generation", "generation"),
+    },
+}
+# "Loop is not supported for keyframes / extend reverse / interpolate ...": only where there is no last frame.
+LOOPS: Final = frozenset({("none", "none"), ("image", "none"), ("generation", "none")})
+
+
+def prices(rows: Mapping[tuple[str, int], Sequence[str]], model: str) -> dict[tuple[str, int], Decimal]:
+    """The prices of *model* for an offer, out of rows (model, seconds): USD for each of `RESOLUTIONS`."""
+    return {
+        (resolution, seconds): Decimal(usd)
+        for (priced, seconds), row in rows.items()
+        if priced == model
+        for resolution, usd in zip(RESOLUTIONS, row, strict=True)
+    }
+
+
+def settings(request: GenerationRequest) -> Json:
+    """What decides how the clip looks and costs."""
+    return {
+        "aspect_ratio": request.aspect_ratio,
+        "resolution": request.resolution,
+        "duration": f"{request.duration}s",
+        "loop": request.loop,
+    }
+
+
+def keyframes(request: GenerationRequest, pictures: Mapping[str, str]) -> Json:
+    """The field `keyframes`, where there are any; pictures are public URLs."""
+    frames: Json = {}
+    for name, frame in zip(("frame0", "frame1"), request.keyframes, strict=True):
+        if isinstance(frame, StillImage):
+            frames[name] = {"type": "image", "url": pictures[frame.sha256]}
+        elif isinstance(frame, GenerationReference):
+            frames[name] = {"type": "generation", "id": frame.job_id}
+    return {"keyframes": frames} if frames else {}
