@@ -8,11 +8,12 @@ RUN := PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY)
 # A virtual environment without its torch would be taken for a finished one.
 .DELETE_ON_ERROR:
 
-.PHONY: help demo test lint types tests bench clean
+.PHONY: help demo test lint types tests bench tables clean
 help:
 	@echo "make demo   text, image, keyframes and extend, offline and free -> demo_output/"
 	@echo "make test   lint, types and all tests"
 	@echo "make bench  how soon a finished job is known, and for how many requests"
+	@echo "make tables the tables of the README and the help pages, anew from what the providers are"
 	@echo "make clean  remove what these made"
 
 demo: $(VENV)/demo.stamp
@@ -33,6 +34,9 @@ tests: $(VENV)/test.stamp
 
 bench: $(VENV)/test.stamp
 	$(RUN) tests/bench/polling.py
+
+tables: $(VENV)/test.stamp
+	$(RUN) tests/pages.py
 
 # torch first and by its own version: with one present, any is accepted; left to itself, pip would take the
 # newest with gigabytes of CUDA.

@@ -212,7 +212,8 @@ def _step(
     if settings.provider != AUTO or lifecycle.bought(native, name) is not None:
         return extended
     continued = _continued(settings, path, direction)
-    if lifecycle.bought(continued[0]) is not None or not lifecycle.configured(lifecycle.provider(name)):
+    sellers = lifecycle.sellers
+    if lifecycle.bought(continued[0]) is not None or not sellers.configured(sellers.provider(name)):
         return continued
     return extended
 
@@ -239,7 +240,7 @@ def _native(
 ) -> GenerationRequest | None:
     """The request for the provider's own extend of *edge*, if it has one and another was not named."""
     entry = edge.entry
-    provider = cutting.lifecycle.provider(entry.provider)
+    provider = cutting.lifecycle.sellers.provider(entry.provider)
     if settings.provider not in (AUTO, provider.name) or entry.job is None:
         return None
     reference = GenerationReference(

@@ -385,7 +385,7 @@ def _doctor(options: argparse.Namespace) -> tuple[Any, str]:  # noqa: ARG001
             secret = studio.credentials.get(name) if name in provider.secrets else None
             shown = f" ({secret.hint})" if secret is not None else ""
             states.append(f"{name} {studio.credentials.source(name)}{shown}")
-        works = studio.lifecycle.configured(provider)
+        works = studio.lifecycle.sellers.configured(provider)
         found["providers"][provider.name] = (
             f"{'configured' if works else 'not configured'}: {', '.join(states)}"
             + (f"; experimental: {provider.experimental}" if provider.experimental else "")
@@ -393,7 +393,7 @@ def _doctor(options: argparse.Namespace) -> tuple[Any, str]:  # noqa: ARG001
     for hosting in studio.lifecycle.hosts:
         ready = hosting.ready(studio.credentials)
         found["hosting"][hosting.name] = "configured" if ready else f"not configured: {hosting.how}"
-    paid = [p.title for p in PROVIDERS if not p.local and studio.lifecycle.configured(p)]
+    paid = [p.title for p in PROVIDERS if not p.local and studio.lifecycle.sellers.configured(p)]
     found["auto means"] = f"the cheapest of {', '.join(paid)}" if paid else "the free local preview"
     lines = []
     for name, value in found.items():

@@ -1,40 +1,63 @@
-"""What is sold where, as tables: made from the offers, for the command line and the README."""
+"""What is sold where, as tables: made from the offers, for the command line, the README and the help pages."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from typing import Final
 
 from .generation.budget import dollars
 from .generation.offer import Offer, Provider
 from .generation.ray import ASPECT_RATIOS, DURATIONS, MODELS, RESOLUTIONS
 from .generation.request import Operation
 
-HEADER = (
-    "provider",
-    "model",
-    "operations",
-    "resolutions",
-    "seconds",
-    "ratios",
-    "loop",
-    "concepts",
-    "5 s 720p",
-)
+Row = tuple[str, ...]
+
+HEADER: Final = ("provider", "model", "operations", "resolutions", "seconds", "ratios", "also", "5 s 720p")
+SOLD: Final = ("provider", "models", "resolutions", "seconds", "also")
 
 
-def matrix(providers: Iterable[Provider]) -> list[tuple[str, ...]]:
-    """One row per provider and model: what it sells and for how much."""
+def matrix(providers: Iterable[Provider]) -> list[Row]:
+    """One row per provider and model: what it sells and for how much. See `HEADER`."""
     return [
-        _row(provider, model, offers)
+        (
+            named(provider),
+            model,
+            ", ".join(
+                each.words.split()[0] for each in Operation if any(o.operation is each for o in offers)
+            ),
+            _of(offers, "resolutions", RESOLUTIONS),
+            _of(offers, "durations", DURATIONS),
+            _of(offers, "aspect_ratios", ASPECT_RATIOS) if _lacking(offers) else f"all {len(ASPECT_RATIOS)}",
+            ", ".join(_also(offers)),
+            _price(provider, offers),
+        )
         for provider in providers
-        for model in MODELS
-        if (offers := [offer for offer in provider.offers if offer.model == model])
+        for model, offers in _by_model(provider.offers)
     ]
 
 
+def sold(providers: Iterable[Provider], operation: Operation) -> Iterator[Row]:
+    """Who sells *operation*; models that are sold alike share a row. See `SOLD`."""
+    for provider in providers:
+        alike: dict[Row, list[str]] = {}
+        for model, offers in _by_model(o for o in provider.offers if o.operation is operation):
+            also = ["free preview"] * provider.local + _also(offers) + _ratios(offers)
+            if operation in (Operation.IMAGE_TO_VIDEO, Operation.KEYFRAMES_TO_VIDEO):
+                also += _pictures(provider, offers)
+            sizes, seconds = _of(offers, "resolutions", RESOLUTIONS), _of(offers, "durations", DURATIONS)
+            alike.setdefault((sizes, seconds, ", ".join(also)), []).append(model)
+        for cells, models in alike.items():
+            yield (named(provider), ", ".join(models), *cells)
+
+
+def named(provider: Provider) -> str:
+    """Its name as the nodes have it, with a warning where it is experimental."""
+    return f"{provider.name} (experimental)" if provider.experimental else provider.name
+
+
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table for the README."""
+    """A table for a page."""
     lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(lines)
@@ -51,33 +74,61 @@ def text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _row(provider: Provider, model: str, offers: Sequence[Offer]) -> tuple[str, ...]:
-    sold = {offer.operation for offer in offers}
-    names = {
-        Operation.TEXT_TO_VIDEO: "text",
-        Operation.IMAGE_TO_VIDEO: "image",
-        Operation.KEYFRAMES_TO_VIDEO: "keyframes",
-        Operation.EXTEND_VIDEO: "extend",
+def _by_model(offers: Iterable[Offer]) -> Iterator[tuple[str, list[Offer]]]:
+    kept = list(offers)
+    for model in MODELS:
+        if of_model := [offer for offer in kept if offer.model == model]:
+            yield model, of_model
+
+
+def _of(offers: Iterable[Offer], attribute: str, order: Sequence[object]) -> str:
+    found = {value for offer in offers for value in getattr(offer, attribute)}
+    return ", ".join(str(value) for value in order if value in found)
+
+
+def _also(offers: Sequence[Offer]) -> list[str]:
+    looping = _of((offer for offer in offers if offer.loops), "durations", DURATIONS)
+    between = max(offer.middle_frames for offer in offers)
+    always = looping == _of(offers, "durations", DURATIONS)
+    words = {
+        "loop" if always else f"loop at {looping} s": looping,
+        "concepts": any(offer.concepts for offer in offers),
+        "enhance_prompt": any(offer.enhances for offer in offers),
+        f"up to {between} pictures in between": between,
     }
+    return [word for word, has in words.items() if has]
+
+
+def _lacking(offers: Sequence[Offer]) -> list[str]:
+    return [ratio for ratio in ASPECT_RATIOS if not any(ratio in offer.aspect_ratios for offer in offers)]
+
+
+def _ratios(offers: Sequence[Offer]) -> list[str]:
+    lacking = _lacking(offers)
+    if len(lacking) <= 2:
+        return [f"no {ratio}" for ratio in lacking]
+    return ["only " + _of(offers, "aspect_ratios", ASPECT_RATIOS).replace(", ", " and ")]
+
+
+def _pictures(provider: Provider, offers: Sequence[Offer]) -> list[str]:
+    """What is said of the pictures that an artist gives."""
+    words = ["prompt optional"] if any(offer.prompt_optional_with_image for offer in offers) else []
+    for smallest, largest in {offer.image_sides for offer in offers if offer.image_sides}:
+        least = f"{smallest} to " if smallest > 1 else "up to "
+        words.append(f"sides of {least}{largest} px")
+    return [*words, "needs hosting"] if needs_hosting(provider) else words
+
+
+def needs_hosting(provider: Provider) -> bool:
+    """Whether pictures for it must be put somewhere that its own key does not open."""
+    return provider.takes_urls_only and not provider.hosting
+
+
+def _price(provider: Provider, offers: Sequence[Offer]) -> str:
     prices: list[Decimal] = [
         price for offer in offers if (price := offer.prices.get(("720p", 5))) is not None
     ]
     source = next((offer.price_source for offer in offers if offer.price_source), None)
     unverified = "?" if source is not None and source.unverified else ""
-    ratios = _of(offers, "aspect_ratios", ASPECT_RATIOS)
-    return (
-        provider.name + (" (experimental)" if provider.experimental else ""),
-        model,
-        ", ".join(words for operation, words in names.items() if operation in sold),
-        ", ".join(_of(offers, "resolutions", RESOLUTIONS)),
-        ", ".join(str(seconds) for seconds in _of(offers, "durations", DURATIONS)),
-        "all 7" if len(ratios) == len(ASPECT_RATIOS) else ", ".join(ratios),
-        "yes" if any(offer.loops for offer in offers) else "no",
-        "yes" if any(offer.concepts for offer in offers) else "no",
-        dollars(min(prices) if prices else None) + unverified + (", live" if provider.live_prices else ""),
-    )
-
-
-def _of(offers: Sequence[Offer], attribute: str, order: Sequence[object]) -> list[str]:
-    sold = {value for offer in offers for value in getattr(offer, attribute)}
-    return [str(value) for value in order if value in sold]
+    live = ", live" if provider.live_prices else ""
+    return f"{dollars(min(prices) if prices else None)}{unverified}{live}"

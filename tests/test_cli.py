@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from emulators.server import Fault
 from fakes import FakeClock
-from luma_ray.nodes import cli, tables, terminal
+from luma_ray.nodes import cli, terminal
 from luma_ray.nodes.providers import PROVIDERS
 
 COMMAND = [sys.executable, str(Path(__file__).parent / "luma_ray_command.py")]
@@ -225,11 +225,6 @@ def test_providers_names_every_price_with_its_source(capsys):
     assert names == {provider.name for provider in PROVIDERS}
     assert any(offer["provider"] == "railwail (experimental)" for offer in told["offers"])
     assert "not verified" in told["prices"]["luma"][0]
-
-
-def test_the_readme_shows_the_table_that_the_offers_make():
-    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
-    assert tables.markdown(tables.HEADER, tables.matrix(PROVIDERS)) in readme
 
 
 def started(luma, home, *arguments):

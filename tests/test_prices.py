@@ -46,7 +46,7 @@ def desk(tmp_path, keys):
 
 
 def quoted(desk, request=None, clock=None):
-    (live,) = desk.lifecycle.providers
+    (live,) = desk.lifecycle.sellers.providers
     request = request or text()
     offer = next(offer for offer in live.offers if offer.model == request.model)
     return desk.lifecycle.prices.quote(live, offer, request, clock or desk.clock)
@@ -236,13 +236,13 @@ def test_what_must_be_set_beside_the_key_is_named_when_it_is_missing(desk, monke
 def test_a_setting_is_no_secret_and_may_be_named_in_an_error(desk, monkeypatch, tmp_path):
     monkeypatch.setenv("LIVE_BUCKET", "my-own-bucket")
     assert Credentials(tmp_path).setting("LIVE_BUCKET") == "my-own-bucket"
-    client = desk.lifecycle._connect(desk.provider, FakeClock())
+    client = desk.lifecycle.sellers.client(desk.provider, FakeClock())
     assert client.setting("LIVE_BUCKET") == "my-own-bucket"
 
 
 def test_an_experimental_provider_says_so_in_its_errors(desk):
     desk.provider.experimental = "nobody has verified it."
-    client = desk.lifecycle._connect(desk.provider, FakeClock())
+    client = desk.lifecycle.sellers.client(desk.provider, FakeClock())
     assert str(client.error(402, paid=True)).startswith("The account at Live (experimental)")
 
 

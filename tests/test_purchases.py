@@ -505,8 +505,9 @@ def test_the_limit_holds_between_processes(tmp_path):
     program = f"""
 import conftest
 from fakes import text
-from luma_ray.nodes.generation.journal import Full, Journal
+from luma_ray.nodes.generation.journal import Journal
 from luma_ray.nodes.generation.offer import Limits
+from luma_ray.nodes.generation.room import Full
 journal = Journal({url!r})
 print("ready", flush=True)
 number = int(input())

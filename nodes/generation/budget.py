@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -39,6 +40,20 @@ def quote(provider: Provider, offer: Offer, request: GenerationRequest) -> Quote
         usd=Decimal(0) if provider.local else offer.price(request),
         source=offer.price_source,
     )
+
+
+def counted(quoted: Quote, providers: Iterable[Provider], request: GenerationRequest) -> Decimal:
+    """What *request* counts towards limits: its price, and where nobody knows that, the highest that is known.
+
+    The highest of the same clip (model, size, seconds) at any provider, else of any clip at all.
+    """
+    if quoted.usd is not None:
+        return quoted.usd
+    offers = [offer for provider in providers if not provider.local for offer in provider.offers]
+    known = [(offer, usd) for offer in offers for usd in [offer.price(request)] if usd is not None]
+    same = [usd for offer, usd in known if offer.model == request.model]
+    anything = [usd for offer in offers for usd in offer.prices.values()]
+    return max(same or [usd for _, usd in known] or anything, default=Decimal(0))
 
 
 def sensible(usd: Decimal | None) -> Decimal | None:

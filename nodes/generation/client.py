@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,6 +52,13 @@ _TRANSIENT: Final = frozenset({408, 425, 500, 502, 503, 504})
 UPLOAD_TIMEOUT: Final = (10.0, 120.0)
 _ODD: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, ArithmeticError)
 """What unpacking an answer raises where it has another shape."""
+_REQUEST_IDS: Final = (
+    "X-Request-Id",
+    "Request-Id",
+    "X-Fal-Request-Id",
+    "X-Comfy-Request-Id",
+    "X-Amzn-RequestId",
+)
 _UNREADABLE: Final = (ValueError, RecursionError)
 """What `json.loads` raises; the second for brackets nested thousands deep."""
 
@@ -103,6 +111,8 @@ class Client:
         """What the machine's owner set under a name (environment or key file); empty where nothing is."""
         self.account = account
         """A mark for the account that is asked, see `Credentials.account`."""
+        self.request_id = ""
+        """The provider's own number of its last answer to a create, by which its support finds it."""
         self.clock = clock
         self._timeout = (TIMEOUT[0], read)
         self._sign = sign
@@ -181,6 +191,7 @@ class Client:
                 f"The request went out to {self.title}, and the connection ended before an answer came "
                 f"({network_reason(error)}). It may have been created and billed."
             ) from None
+        self.request_id = _request_id(response.headers)
         if response.status_code >= 300:
             raise self._failure(response, content, paid=True)
         try:
@@ -387,6 +398,12 @@ class Client:
             except (ValueError, TypeError):  # Python 3.10's parser raises the second on some nonsense
                 return None
         return max(seconds, 0.0) if math.isfinite(seconds) else None
+
+
+def _request_id(headers: Mapping[str, str]) -> str:
+    """The number that a provider gave to a request, in one of the headers that are used for it."""
+    told = next((headers[name] for name in _REQUEST_IDS if name in headers), "")
+    return told if re.fullmatch(r"[\w.:=/+-]{1,100}", told, re.ASCII) else ""
 
 
 def _usable(url: str) -> bool:

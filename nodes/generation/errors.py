@@ -5,6 +5,7 @@ GenerationError
 ├── UnsupportedRequest        no provider asked sells this combination            nothing sent, nothing billed
 ├── MissingCredentials        no key on this machine                              nothing sent, nothing billed
 ├── HostingRequired           the provider wants a public URL and none can be made  nothing sent, nothing billed
+├── LimitReached              a limit of the machine's owner would be crossed      nothing sent, nothing billed
 ├── UploadFailed              an image could not be put where the provider reads   nothing billed
 ├── Rejected                  the provider refused the request                    nothing billed
 │   ├── Unauthorized            401, 403
@@ -44,6 +45,10 @@ class MissingCredentials(GenerationError):
 
 class HostingRequired(GenerationError):
     """The provider takes images only by public URL and no hosting is set up. Nothing was sent or billed."""
+
+
+class LimitReached(GenerationError):
+    """It would cost more than the owner of the machine allows. Nothing was sent or billed."""
 
 
 class UploadFailed(GenerationError):

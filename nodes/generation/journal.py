@@ -18,6 +18,7 @@ from .errors import JournalUnavailable
 from .offer import Job, Limits
 from .owner import OWN, gone
 from .records import (
+    AHEAD,
     COLLECTED,
     CREATES,
     FINDINGS,
@@ -27,10 +28,15 @@ from .records import (
     OVER,
     STATES,
     Entry,
+    Occasion,
     Sent,
     entry_of,
 )
 from .request import GenerationRequest
+from .room import RUNNING
+from .room import check as check_room
+from .spending import Reserve, micro
+from .spending import check as check_spending
 
 LEASE: Final = 720.0
 """Seconds a `submitting` row belongs to the process that wrote it; longer than a create can take."""
@@ -38,14 +44,8 @@ _sending: set[str] = set()
 """Ids of the rows whose create is under way in this process."""
 
 NO_LIMITS: Final = Limits()
+NO_OCCASION: Final = Occasion()
 _ANY: Final = sa.true()
-RUNNING: Final = (*OPEN, "submitted")
-AHEAD: Final = 60.0
-"""Seconds; a row that is further in the future was written while a clock was wrong."""
-
-
-class Full(Exception):
-    """A provider takes no more at the moment; the text says why, as half a sentence."""
 
 
 class Taken(Exception):
@@ -81,6 +81,8 @@ class Journal:
         running_since: float = 0.0,
         anywhere: bool = False,
         create: Sent | None = None,
+        occasion: Occasion = NO_OCCASION,
+        reserve: Reserve | None = None,
     ) -> tuple[Entry, bool]:
         """Write the row of a generation about to be submitted, durably.
 
@@ -89,7 +91,8 @@ class Journal:
         kept until it is answered.
 
         Raises Full when the provider takes no more now, by its *limits*: counted over all processes that share
-        this journal, among the rows made after *running_since* (whoever watched an older one is gone).
+        this journal, among the rows made after *running_since* (whoever watched an older one is gone); OverLimit
+        when *reserve* does not fit into the owner's limits, counted in the same way.
         """
         values = self._row(request.fingerprint, request.take, provider, local=local)
         values |= {
@@ -97,10 +100,18 @@ class Journal:
             "operation": request.operation.value,
             "request": request.describe(),
             "estimate_usd": _text(estimate_usd),
+            "run": occasion.run,
+            "workflow": occasion.workflow,
+            "shot": occasion.shot,
+            "counts": None if reserve is None else micro(reserve.usd),
         }
-        return self._insert(
-            values, limits=limits, running_since=running_since, anywhere=anywhere, create=create
-        )
+
+        def allowed(connection: sa.Connection) -> None:
+            if reserve is not None:
+                check_spending(connection, provider, reserve, self.now())
+            check_room(connection, provider, limits, running_since=running_since, now=self.now())
+
+        return self._insert(values, allowed=allowed, anywhere=anywhere, create=create)
 
     def adopt(self, provider: str, job: Job) -> Entry:
         """A row for a job that this journal never saw, so that its clip can be collected."""
@@ -116,7 +127,7 @@ class Journal:
         }
         return self._insert(values)[0]
 
-    def submitted(self, id: str, job: Job) -> Entry:
+    def submitted(self, id: str, job: Job, *, request_id: str = "") -> Entry:
         """The provider has the job: from here on any process can collect it.
 
         Also when somebody gave it up meanwhile: an answer that comes late is still a job that is paid. A row under
@@ -155,6 +166,9 @@ class Journal:
                     note="",
                     job_id=job.id,
                     job=kept,
+                    request_id=request_id or None,
+                    # One that was given up counted nothing; it is paid after all.
+                    counts=own["counts"] or None,
                     submitted_at=self.now(),
                     **{"updated_at": self.now(), "owner": OWN, **found},
                 )
@@ -167,8 +181,8 @@ class Journal:
         return self._change(id, OPEN, state="uncertain", note=note)
 
     def refused(self, id: str, note: str) -> Entry:
-        """The create became no job. One that another process found all the same stays as it is."""
-        return self._change(id, OPEN, state="failed", note=note)
+        """The create became no job, so it counts nothing. One that another process found stays as it is."""
+        return self._change(id, OPEN, state="failed", note=note, counts=0)
 
     def taken_over(self, entry: Entry) -> Entry:
         """Nobody will say what came of the create of *entry*, see `abandoned`; unless somebody just did."""
@@ -176,11 +190,13 @@ class Journal:
 
     def given_up(self, entry: Entry, note: str) -> Entry:
         """The person says that the create of *entry* became no job; unless its row changed meanwhile."""
-        return self._change(entry.id, ("uncertain",), only=_unchanged(entry), state="failed", note=note)
+        return self._change(
+            entry.id, ("uncertain",), only=_unchanged(entry), state="failed", note=note, counts=0
+        )
 
-    def failed(self, id: str, note: str) -> Entry:
-        """The job ended without a clip."""
-        return self._change(id, RUNNING, state="failed", note=note)
+    def failed(self, id: str, note: str, *, billed_usd: Decimal | None = None) -> Entry:
+        """The job ended without a clip. It counts in full where its provider does not say what it billed."""
+        return self._change(id, RUNNING, state="failed", note=note, **_bill(billed_usd))
 
     def cancelled(self, id: str, note: str) -> Entry:
         """The provider confirmed that it stopped."""
@@ -198,7 +214,6 @@ class Journal:
         billed_usd: Decimal | None,
     ) -> Entry:
         """The clip is on disk under its final name and decodes."""
-        billed: dict[str, Any] = {} if billed_usd is None else {"billed_usd": str(billed_usd)}
         return self._change(
             id,
             ("submitted", "completed"),
@@ -210,7 +225,7 @@ class Journal:
             height=height,
             seconds=seconds,
             completed_at=self.now(),
-            **billed,
+            **_bill(billed_usd),
         )
 
     def done(self, id: str, *, ran_seconds: float | None, reference: str = "") -> Entry:
@@ -330,8 +345,7 @@ class Journal:
         self,
         values: dict[str, Any],
         *,
-        limits: Limits = NO_LIMITS,
-        running_since: float = 0.0,
+        allowed: Callable[[sa.Connection], None] = lambda _: None,
         anywhere: bool = False,
         create: Sent | None = None,
     ) -> tuple[Entry, bool]:
@@ -356,7 +370,7 @@ class Journal:
                 existing = connection.execute(same).mappings().first()
                 if existing is not None:
                     return entry_of(existing), False
-                self._check_limits(connection, values["provider"], limits, running_since)
+                allowed(connection)
                 now = self.now()  # not before: the journal may have been held by others for a while
                 try:
                     connection.execute(GENERATIONS.insert().values(created_at=now, updated_at=now, **values))
@@ -374,29 +388,6 @@ class Journal:
         raise JournalUnavailable(
             "The journal did not keep the record of this generation; nothing was sent or billed."
         )
-
-    def _check_limits(
-        self, connection: sa.Connection, provider: str, limits: Limits, running_since: float
-    ) -> None:
-        def count(*conditions: sa.ColumnElement[bool]) -> int:
-            rows = sa.select(sa.func.count()).select_from(GENERATIONS)
-            past = GENERATIONS.c.created_at < self.now() + AHEAD
-            return int(
-                connection.scalar(rows.where(GENERATIONS.c.provider == provider, past, *conditions)) or 0
-            )
-
-        if limits.concurrent is not None:
-            running = count(
-                GENERATIONS.c.state.in_(RUNNING),
-                GENERATIONS.c.done_at.is_(None),
-                GENERATIONS.c.created_at > running_since,
-            )
-            if running >= limits.concurrent:
-                raise Full(f"{running} of {limits.concurrent} clips are being made there")
-        if limits.per_minute is not None:
-            made = count(GENERATIONS.c.created_at > self.now() - 60)
-            if made >= limits.per_minute:
-                raise Full(f"{made} of {limits.per_minute} clips a minute were asked for")
 
     @contextmanager
     def _changing(self, id: str) -> Iterator[sa.Connection]:
@@ -443,6 +434,11 @@ def _unchanged(entry: Entry) -> sa.ColumnElement[bool]:
 def _storable(note: str) -> str:
     """*note*, which may quote a provider, as every database takes it: no half characters, no zero byte."""
     return note.encode("utf-8", "replace").decode().replace("\0", "")
+
+
+def _bill(usd: Decimal | None) -> dict[str, Any]:
+    """What a provider told that it billed, as columns; none where it did not tell."""
+    return {} if usd is None else {"billed_usd": str(usd), "counts": micro(usd)}
 
 
 def _text(usd: Decimal | None) -> str | None:

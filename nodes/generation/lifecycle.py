@@ -7,31 +7,33 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import budget, hosting, selection
-from .client import TIMEOUT, Client, decoding
+from .client import decoding
 from .clock import Clock
-from .credentials import Credentials, missing
+from .connecting import Connections
+from .credentials import Credentials
 from .errors import (
     GenerationError,
     GenerationFailed,
     Interrupted,
     InvalidInput,
-    MissingCredentials,
     ProviderUnavailable,
     RateLimited,
     Rejected,
 )
 from .finishing import Clip, ClipFacts, Finishing
-from .journal import Journal, Taken
+from .journal import NO_OCCASION, Journal, Taken
+from .ledger import Ledger
 from .library import Library
 from .limiter import Limiter
 from .offer import Job, Offer, Provider
 from .pace import learn
 from .pictures import Pictures
 from .prices import Prices
-from .records import COLLECTED, OPEN, OVER, Entry
+from .records import COLLECTED, OPEN, OVER, Entry, Occasion
 from .request import GenerationRequest
 from .selection import AUTO, Selection
 from .sharing import Sharing
+from .spending import OverLimit, Reserve, SpendingLimits, over
 from .submitting import settle, submit
 from .uploading import Uploads
 from .waiting import Report
@@ -64,6 +66,7 @@ class _Asking:
     """Name of a provider, or "auto": whoever sold it already, else the cheapest."""
     clock: Clock
     report: Report
+    occasion: Occasion = NO_OCCASION
     alone: Callable[[], bool] = lambda: True
     """Whether nobody else in this process waits for the same clip."""
 
@@ -83,21 +86,25 @@ class Lifecycle:
         providers: Sequence[Provider],
         hosts: Sequence[hosting.Hosting],
         inspect: Callable[[Path], ClipFacts],
+        limits: Callable[[], SpendingLimits] = SpendingLimits,
     ) -> None:
         self.journal = journal
+        self.ledger = Ledger(journal)
+        self.limits = limits
+        """What the machine's owner allows to be spent, as it is now."""
         self.library = library
         self.credentials = credentials
-        self.providers = tuple(providers)
+        self.sellers = Connections(providers, credentials)
         self.hosts = tuple(hosts)
         self.uploads = Uploads(Pictures(journal), hosts, credentials)
-        self.prices = Prices(self._asking)
+        self.prices = Prices(self.sellers.asking)
         self._limiter = Limiter(journal, credentials.setting)
         self._finishing = Finishing(journal, library, inspect)
         self._sharing: Sharing[Clip] = Sharing()
 
     def select(self, request: GenerationRequest, provider: str = AUTO) -> Selection:
         """Who would serve *request* now. Raises UnsupportedRequest, MissingCredentials."""
-        return selection.select(self.providers, request, provider, self.credentials, _Here(self))
+        return selection.select(self.sellers.providers, request, provider, self.credentials, _Here(self))
 
     def quote(self, request: GenerationRequest, provider: str = AUTO) -> budget.Quote:
         """What queueing *request* would cost now. Raises as `select` does."""
@@ -114,7 +121,13 @@ class Lifecycle:
         return self.prices.quote(chosen.provider, chosen.offer, request, Clock())
 
     def generate(
-        self, request: GenerationRequest, provider: str = AUTO, *, clock: Clock, report: Report
+        self,
+        request: GenerationRequest,
+        provider: str = AUTO,
+        *,
+        clock: Clock,
+        report: Report,
+        occasion: Occasion = NO_OCCASION,
     ) -> Clip:
         """The clip for *request*: the one already bought, else a new one, bought once.
 
@@ -122,11 +135,11 @@ class Lifecycle:
         """
         bought = self.bought(request, provider)
         if bought is not None:
-            chosen, seller = None, self.provider(bought.provider)
+            chosen, seller = None, self.sellers.provider(bought.provider)
         else:
             chosen = self.select(request, provider)
             seller = chosen.provider
-        asking = _Asking(request, seller.name if seller.local else provider, clock, report)
+        asking = _Asking(request, seller.name if seller.local else provider, clock, report, occasion)
         # With "auto" the cheapest may be another one for the next who asks, and it is still the same purchase.
         sellers = [seller.name] if seller.local or provider != AUTO else [AUTO, seller.name]
         keys = [(request.fingerprint, request.take, name) for name in sellers]
@@ -163,7 +176,7 @@ class Lifecycle:
         clip = self._continue(entry, asking)
         if clip is None:
             raise ProviderUnavailable(
-                f"{self.provider(entry.provider).title} takes no more requests at the moment, so generation "
+                f"{self.sellers.provider(entry.provider).title} takes no more requests at the moment, so generation "
                 f"{entry.id} was not made. Nothing was billed: queue its graph again."
             )
         return clip
@@ -185,7 +198,7 @@ class Lifecycle:
         Raises InvalidInput: no open question, a job of another generation, or one that the provider denies.
         """
         entry, job = self._undecided(id), Job(id=job_id.strip())
-        provider = self.provider(entry.provider)
+        provider = self.sellers.provider(entry.provider)
         others = InvalidInput(
             f"Job {job.id} belongs to another generation already; if nothing else was created, "
             f"`luma-ray resume {id} --not-created` says so. Nothing was changed."
@@ -195,7 +208,7 @@ class Lifecycle:
             raise others
         try:
             with decoding(provider.title):
-                provider.status(self._connect(provider, clock), job)
+                provider.status(self.sellers.client(provider, clock), job)
         except Rejected as error:
             raise InvalidInput(
                 f"{provider.title} does not know job {job.id}: {error} Nothing was changed."
@@ -217,17 +230,6 @@ class Lifecycle:
         if entry.state != "failed":
             raise self._decided(id)
         return entry
-
-    def provider(self, name: str) -> Provider:
-        """The provider called *name*. Raises InvalidInput."""
-        for candidate in self.providers:
-            if candidate.name == name:
-                return candidate
-        raise InvalidInput(f"There is no provider called {name!r} in this version of the pack.")
-
-    def configured(self, provider: Provider) -> bool:
-        """Whether this machine has what *provider* needs; local ones need nothing."""
-        return not missing(provider.needs, self.credentials)
 
     def _undecided(self, id: str) -> Entry:
         entry = self.journal.get(id)
@@ -275,22 +277,28 @@ class Lifecycle:
             bought = self.bought(request, asking.seller)
         chosen = chosen or self.select(request, asking.seller)
         provider, offer = chosen.provider, chosen.offer
-        client = self._connect(provider, clock)
+        client = self.sellers.client(provider, clock)
         price = self.prices.quote(provider, offer, request, clock)
+        reserve = self._affordable(provider, price, request, asking.occasion)
         pictures = self.uploads.pictures(provider, client, request, clock=clock, report=report)
         body = provider.encode(request, pictures)
         refusals = 0
         while True:
             clock.check()
             report(f"sending to {client.title} ({price.words})")
-            entry, is_new = self._limiter.claim(
-                *(provider, offer, body, request),
-                account=client.account,
-                estimate_usd=price.usd,
-                anywhere=asking.seller == AUTO,
-                clock=clock,
-                report=report,
-            )
+            try:
+                entry, is_new = self._limiter.claim(
+                    *(provider, offer, body, request),
+                    account=client.account,
+                    estimate_usd=price.usd,
+                    anywhere=asking.seller == AUTO,
+                    occasion=asking.occasion,
+                    reserve=reserve,
+                    clock=clock,
+                    report=report,
+                )
+            except OverLimit as error:
+                raise over(error.crossing, _asked(provider, price, reserve, request)) from None
             if is_new:
                 try:
                     entry = submit(provider, client, offer, body, self.journal, entry, clock)
@@ -305,30 +313,18 @@ class Lifecycle:
             if clip is not None:
                 return clip
 
-    def _asking(self, provider: Provider, clock: Clock) -> Client:
-        """For questions that an artist waits for before anything happens: a slow answer is no answer."""
-        return self._connect(provider, clock, read=5.0)
-
-    def _connect(self, provider: Provider, clock: Clock, *, read: float = TIMEOUT[1]) -> Client:
-        secrets = self.credentials.find(provider.secrets)
-        lacking = missing(provider.needs, self.credentials)
-        if secrets is None or lacking:
-            raise MissingCredentials(
-                f"{provider.label} needs {' and '.join(lacking)}, and there is none on this machine. Nothing "
-                "new was billed; a clip that was already paid stays in the journal."
-            )
-        address = self.credentials.setting(provider.base_url_variable) or provider.base_url
-        return Client(
-            provider.label,
-            address,
-            lambda: provider.sign(secrets),
-            clock,
-            provider.error_text,
-            explain=provider.explain,
-            setting=self.credentials.setting,
-            account=self.credentials.account(provider.identity),
-            read=read,
-        )
+    def _affordable(
+        self, provider: Provider, price: budget.Quote, request: GenerationRequest, occasion: Occasion
+    ) -> Reserve | None:
+        """What *request* counts, while nothing is uploaded. Raises LimitReached where it is too much."""
+        if provider.local:
+            return None
+        usd = budget.counted(price, self.sellers.providers, request)
+        reserve = Reserve(usd=usd, limits=self.limits(), run=occasion.run)
+        crossing = self.ledger.crossed({provider.name: usd}, usd, reserve.limits, reserve.run)
+        if crossing is not None:
+            raise over(crossing, _asked(provider, price, reserve, request))
+        return reserve
 
     def _continue(self, entry: Entry, asking: _Asking, *, recalled: bool = True) -> Clip | None:
         """The clip of *entry*, from whatever state it is in. None: it was taken back, and nothing was bought.
@@ -336,7 +332,7 @@ class Lifecycle:
         *recalled* is what the clip says of itself where it was complete before.
         """
         clock, report = asking.clock, asking.report
-        provider = self.provider(entry.provider)
+        provider = self.sellers.provider(entry.provider)
         if entry.state == "completed":
             path = self.library.find(entry)
             if path is not None:
@@ -344,7 +340,7 @@ class Lifecycle:
             report("the clip's file is gone from the library; bringing it back")
         if provider.local:
             entry = self._rendered_again(entry, asking.request)
-        client = self._connect(provider, clock) if entry.state not in OVER else None
+        client = self.sellers.client(provider, clock) if entry.state not in OVER else None
         while entry.state in OPEN and client is not None:
             if entry.state == "submitting":
                 told = self._wait_for_submitter(entry, clock, report)
@@ -394,18 +390,18 @@ class Lifecycle:
 
     def _adopt(self, job_id: str, provider: str, clock: Clock) -> Entry:
         """Make a row for a job that was started elsewhere, once a provider has confirmed that it knows it."""
-        paid = [candidate for candidate in self.providers if not candidate.local]
+        paid = [candidate for candidate in self.sellers.providers if not candidate.local]
         asked = [
             candidate
-            for candidate in (paid if provider == AUTO else [self.provider(provider)])
-            if self.configured(candidate)
+            for candidate in (paid if provider == AUTO else [self.sellers.provider(provider)])
+            if self.sellers.configured(candidate)
         ]
         silent = []
         for candidate in asked:
             job = Job(id=job_id)
             try:
                 with decoding(candidate.title):
-                    candidate.status(self._connect(candidate, clock), job)
+                    candidate.status(self.sellers.client(candidate, clock), job)
             except Rejected:
                 continue
             except GenerationError as error:
@@ -420,3 +416,15 @@ class Lifecycle:
                 [f"No generation {job_id!r} in the journal; asked {where}. Nothing was billed.", *silent]
             )
         )
+
+
+def _asked(
+    provider: Provider, price: budget.Quote, reserve: Reserve | None, request: GenerationRequest
+) -> str:
+    """What *request* would cost, as a sentence."""
+    what = f"{request.model} at {request.resolution}, {request.duration} s, from {provider.title}"
+    if price.usd is None and reserve is not None:
+        return (
+            f"{what} has no published price and counts as the dearest known: {budget.dollars(reserve.usd)}."
+        )
+    return f"{what} costs {price.words}."

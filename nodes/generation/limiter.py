@@ -9,10 +9,12 @@ from typing import Final
 
 from .clock import Clock
 from .errors import RateLimited
-from .journal import Full, Journal
+from .journal import Journal
 from .offer import Limits, Offer, Provider
-from .records import Entry, Sent
+from .records import Entry, Occasion, Sent
 from .request import GenerationRequest, Json
+from .room import Full
+from .spending import Reserve
 from .waiting import Report
 
 LOOK: Final = 1.0
@@ -43,10 +45,12 @@ class Limiter:
         account: str,
         estimate_usd: Decimal | None,
         anywhere: bool,
+        occasion: Occasion,
+        reserve: Reserve | None,
         clock: Clock,
         report: Report,
     ) -> tuple[Entry, bool]:
-        """As `Journal.claim`, once the provider takes one more. Raises Interrupted while waiting."""
+        """As `Journal.claim`, once the provider takes one more. Raises OverLimit, and Interrupted while waiting."""
         limits = self.limits(provider)
         limited = limits.concurrent is not None or limits.per_minute is not None
         kept = Sent(endpoint=offer.endpoint, body=body, account=account) if provider.resend_life else None
@@ -68,6 +72,8 @@ class Limiter:
                             estimate_usd=estimate_usd,
                             limits=limits,
                             anywhere=anywhere,
+                            occasion=occasion,
+                            reserve=reserve,
                             running_since=clock.now() - max(600.0, 4.0 * provider.typical_seconds),
                             create=kept,
                         )

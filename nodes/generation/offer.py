@@ -200,6 +200,8 @@ class Failed:
     """What happened and what to change, as a sentence."""
     billing: str
     """What the failure means for the bill, as a sentence."""
+    billed_usd: Decimal | None = None
+    """What it is billed all the same, where the provider tells: 0 where such a job is free by its own word."""
 
 
 Status = Pending | Completed | Failed

@@ -17,6 +17,8 @@ OVER: Final = ("failed", "cancelled")
 """States after which the same request and take may be bought again."""
 OPEN: Final = ("submitting", "uncertain")
 """States of a create that has no answer so far."""
+AHEAD: Final = 60.0
+"""Seconds; a row that is further in the future was written while a clock was wrong."""
 COLLECTED: Final = "collected"
 """In place of the operation, in the row of a job that was brought here by its id alone."""
 METADATA = sa.MetaData()
@@ -46,6 +48,11 @@ GENERATIONS = sa.Table(
     sa.Column("reference", sa.String),
     sa.Column("ran_seconds", sa.Float),
     sa.Column("done_at", sa.Float),
+    sa.Column("run", sa.String),
+    sa.Column("workflow", sa.String),
+    sa.Column("shot", sa.String),
+    sa.Column("counts", sa.BigInteger),
+    sa.Column("request_id", sa.String),
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("submitted_at", sa.Float),
     sa.Column("completed_at", sa.Float),
@@ -82,6 +89,17 @@ sa.Index(
 )
 # A job belongs to one generation, whoever finds it.
 sa.Index("one_job", GENERATIONS.c.provider, GENERATIONS.c.job_id, unique=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Occasion:
+    """On what occasion a generation is asked for; empty where nobody said."""
+
+    run: str = ""
+    """One press of Queue, or one command."""
+    workflow: str = ""
+    shot: str = ""
+    """A mark for the node that asks, with everything that leads to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +142,15 @@ class Entry:
     """From the answer to the create until it was done, where that was watched all the time."""
     done_at: float | None
     """When it was first seen done at the provider, with or without a clip."""
+    run: str | None
+    """Which press of Queue, or command, asked for it."""
+    workflow: str | None
+    shot: str | None
+    """A mark for the node that asked, with everything that leads to it."""
+    counts: int | None
+    """What it counts towards the limits on spending, millionths of a dollar."""
+    request_id: str | None
+    """The provider's own number of the answer to the create, for its support."""
     created_at: float
     submitted_at: float | None
     completed_at: float | None

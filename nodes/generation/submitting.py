@@ -176,7 +176,7 @@ def _accepted(client: Client, journal: Journal, entry: Entry, job: Job) -> Entry
     accepted = f"{client.title} accepted the request and bills it as job {job.id}, and"
     collect = f"'Ray Collect Generation' brings the clip back with it (generation {entry.id})."
     try:
-        return journal.submitted(entry.id, job)
+        return journal.submitted(entry.id, job, request_id=client.request_id)
     except Taken as taken:
         with suppress(JournalUnavailable):
             journal.adopt(entry.provider, job)

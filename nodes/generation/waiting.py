@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, NoReturn, Protocol
 
+from .budget import sensible
 from .client import Client, decoding
 from .clock import Clock
 from .errors import (
@@ -100,7 +101,7 @@ def wait(
                 return status
             case Failed(reason=reason, billing=billing):
                 with suppress(JournalUnavailable):  # then the next who asks records it
-                    journal.failed(entry.id, reason)
+                    journal.failed(entry.id, reason, billed_usd=sensible(status.billed_usd))
                 raise GenerationFailed(f"{reason} {billing} (generation {entry.id}){_gone(entry)}")
         if now - started > provider.patience:
             raise StillRunning(

@@ -343,7 +343,8 @@ def _failed(client: Client, job: Job, kind: str) -> Failed:
         reason = str(error)
     except GenerationError:
         pass  # why it failed is not told; that it failed is known
-    return Failed(reason=reason, billing=billing)
+    never_begun = Decimal(0) if kind == "queue_timeout" else None
+    return Failed(reason=reason, billing=billing, billed_usd=never_begun)
 
 
 def _ask(client: Client, job: Job, name: str, ask: Callable[[str], T]) -> T:

@@ -218,7 +218,8 @@ def _outcome(client: Client, job: Job, ended: Any) -> Status:
     except _Refused as error:
         return Failed(reason=str(error), billing=_MAY_BE_BILLED)
     except _Broke as error:
-        return Failed(reason=f"The job broke on fal's side: {error} Try again.", billing=_NOT_BILLED)
+        reason = f"The job broke on fal's side: {error} Try again."
+        return Failed(reason=reason, billing=_NOT_BILLED, billed_usd=Decimal(0))
     except GenerationError:
         if not (given_up or said):
             raise
@@ -236,6 +237,7 @@ def _stopped(kind: str, said: str) -> Failed:
     return Failed(
         reason=f"fal.ai could not run the job: {words}. It had tried by itself; queue it again later.",
         billing=_NOT_BILLED if kind else _MAY_BE_BILLED,
+        billed_usd=Decimal(0) if kind else None,
     )
 
 

@@ -164,9 +164,9 @@ class LlmStats(Provider):
                 (video,) = [item for item in reply["output"]["media"] if item["type"] == "video"]
                 return Completed(url=text(video["url"]), billed_usd=_billed(reply))
             case "failed":
-                return Failed(reason=_reason(reply.get("error")), billing=_billing(reply))
+                return _ended(_reason(reply.get("error")), reply)
             case "cancelled":
-                return Failed(reason="The job was cancelled at LLM Stats.", billing=_billing(reply))
+                return _ended("The job was cancelled at LLM Stats.", reply)
             case unknown:
                 raise ValueError(f"unknown status {unknown!r}")
 
@@ -185,11 +185,14 @@ def _billed(reply: Any) -> Decimal | None:
     return Decimal(str(cost)) if told else None
 
 
-def _billing(reply: Any) -> str:
+def _ended(reason: str, reply: Any) -> Failed:
+    """A job without a clip, and what LLM Stats billed for it."""
     cost = _billed(reply)
     if cost is None:
-        return "LLM Stats does not say whether it billed this; its dashboard does."
-    return f"LLM Stats billed ${cost:.2f} for it." if cost else "LLM Stats billed nothing for it."
+        billing = "LLM Stats does not say whether it billed this; its dashboard does."
+    else:
+        billing = f"LLM Stats billed ${cost:.2f} for it." if cost else "LLM Stats billed nothing for it."
+    return Failed(reason=reason, billing=billing, billed_usd=cost)
 
 
 def _reason(error: Any) -> str:

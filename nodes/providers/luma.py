@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -234,5 +235,7 @@ def _failed(reason: Any) -> Failed:
     known = _FAILURES.get(said.lower())
     # An unknown reason may quote the picture's signed URL.
     return Failed(
-        reason=known or f"Luma's job failed: {redact(said) or 'no reason given'}.", billing=_REFUNDED
+        reason=known or f"Luma's job failed: {redact(said) or 'no reason given'}.",
+        billing=_REFUNDED,
+        billed_usd=Decimal(0),
     )

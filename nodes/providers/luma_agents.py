@@ -241,5 +241,7 @@ def _failed(code: Any, reason: Any) -> Failed:
     # Luma's own words may tell which picture it was, or quote an address.
     said = redact(" ".join(reason.split()))[:300].rstrip(".") if isinstance(reason, str) else ""
     return Failed(
-        reason=f"{sentence} ({said})." if said else f"{sentence}.", billing=billing or _BILL_UNKNOWN
+        reason=f"{sentence} ({said})." if said else f"{sentence}.",
+        billing=billing or _BILL_UNKNOWN,
+        billed_usd=Decimal(0) if billing == _REFUNDED else None,
     )

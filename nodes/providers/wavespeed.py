@@ -201,9 +201,9 @@ class WaveSpeed(Provider):
             case "completed":
                 return Completed(url=_output(task["outputs"]), billed_usd=self._billed(client, job))
             case "failed":
-                return Failed(reason=_failure(task), billing=self._billing(client, job))
+                return self._ended(client, job, _failure(task))
             case word if word in _ENDINGS:
-                return Failed(reason=_ENDINGS[word], billing=self._billing(client, job))
+                return self._ended(client, job, _ENDINGS[word])
             case unknown:
                 raise ValueError(f"unknown status {unknown!r}")
 
@@ -278,14 +278,16 @@ class WaveSpeed(Provider):
         task: Json = self._data(client, client.get(address, attempts=attempts))
         return task
 
-    def _billing(self, client: Client, job: Job) -> str:
-        """What became of the money of a job that failed; no page says what becomes of it in general."""
+    def _ended(self, client: Client, job: Job, reason: str) -> Failed:
+        """A job without a clip, and what became of its money; no page says what becomes of it in general."""
         billed = self._billed(client, job)
         if billed is None:
-            return "Whether it is billed is not documented: your billing records at wavespeed.ai tell."
-        if billed > 0:
-            return f"WaveSpeedAI's billing records show ${billed:.2f} for it so far."
-        return "WaveSpeedAI's billing records show that it was refunded."
+            billing = "Whether it is billed is not documented: your billing records at wavespeed.ai tell."
+        elif billed > 0:
+            billing = f"WaveSpeedAI's billing records show ${billed:.2f} for it so far."
+        else:
+            billing = "WaveSpeedAI's billing records show that it was refunded."
+        return Failed(reason=reason, billing=billing, billed_usd=billed)
 
     def _billed(self, client: Client, job: Job) -> Decimal | None:
         """POST /api/v3/billings/search: what was deducted less what was refunded; None where it does not say."""

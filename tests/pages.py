@@ -1,0 +1,181 @@
+"""The tables in the README and the help pages, made from the providers: `make tables` writes them anew.
+
+A table stands between two comments, which are not shown: `<!-- table: jobs -->` and `<!-- end of table -->`. Its
+name is one of `TABLES`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+    import conftest  # noqa: F401 - the pack under its name
+
+from luma_ray.nodes.generation.hosting import Hosting, WebHosting
+from luma_ray.nodes.generation.offer import Offer, Provider
+from luma_ray.nodes.generation.request import Operation
+from luma_ray.nodes.hosting import HOSTS
+from luma_ray.nodes.providers import PROVIDERS
+from luma_ray.nodes.tables import HEADER, SOLD, Row, markdown, matrix, named, needs_hosting, sold
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = (ROOT / "README.md", *sorted(ROOT.glob("web/docs/*/*.md")))
+PAID = [provider for provider in PROVIDERS if not provider.local]
+UNKNOWN = "not documented"
+
+WANTED: dict[str, Callable[[Provider, Offer], object]] = {
+    # what an artist may look for: whether an offer has it
+    "Ray 3.2": lambda provider, offer: offer.model == "ray-3.2",
+    "a last frame": lambda provider, offer: any(last == "image" for _, last in offer.keyframes),
+    "pictures in between": lambda provider, offer: offer.middle_frames,
+    "an extend of its own": lambda provider, offer: offer.operation is Operation.EXTEND_VIDEO,
+    "a loop": lambda provider, offer: offer.loops,
+    "camera concepts": lambda provider, offer: offer.concepts,
+    "prompts rewritten (`enhance_prompt`)": lambda provider, offer: offer.enhances,
+    "10 s in one clip": lambda provider, offer: 10 in offer.durations,
+    "drafts at 360p": lambda provider, offer: "360p" in offer.resolutions,
+    "1080p": lambda provider, offer: "1080p" in offer.resolutions,
+    "4k": lambda provider, offer: "4k" in offer.resolutions,
+    "pictures with nothing more to set up": lambda provider, offer: not needs_hosting(provider),
+    "a job that can be asked to stop": lambda provider, offer: can_stop(provider),
+    "a price that is asked live": lambda provider, offer: provider.live_prices,
+}
+
+
+def can_stop(provider: Provider) -> bool:
+    """Whether it has a way to cancel at all."""
+    return type(provider).cancel is not Provider.cancel
+
+
+def choice(providers: Iterable[Provider]) -> Iterator[Row]:
+    """What an artist may look for, and who has it."""
+    paid = list(providers)
+    for words, has in WANTED.items():
+        yield words, _names(each for each in paid if any(has(each, offer) for offer in each.offers))
+
+
+def having(providers: Iterable[Provider], attribute: str) -> Iterator[Row]:
+    """Who has offers with *attribute*, and which."""
+    for provider in providers:
+        offers = [offer for offer in provider.offers if getattr(offer, attribute)]
+        if offers:
+            models = dict.fromkeys(offer.model for offer in offers)
+            operations = dict.fromkeys(offer.operation.words for offer in offers)
+            seconds = sorted({seconds for offer in offers for seconds in offer.durations})
+            yield named(provider), *(", ".join(map(str, each)) for each in (models, operations, seconds))
+
+
+def keys(providers: Iterable[Provider]) -> Iterator[Row]:
+    """What each needs on this machine."""
+    for provider in providers:
+        along = "in its own storage" if provider.hosting or provider.upload_life else "inside the request"
+        pictures = "by a public link: [hosting](#pictures)" if needs_hosting(provider) else along
+        yield named(provider), f"[{provider.title}]({provider.docs})", _code(provider.needs), pictures
+
+
+def hosting(hosts: Iterable[Hosting]) -> Iterator[Row]:
+    """Where pictures can be put, in the order in which the places are tried."""
+    for host in hosts:
+        yield host.title, _code(host.settings), _time(host.life)
+
+
+def addresses(providers: Iterable[Provider], hosts: Iterable[Hosting]) -> list[Row]:
+    """Which variable leads elsewhere than to which address."""
+    web = [host for host in hosts if isinstance(host, WebHosting)]
+    usual = {each.base_url_variable: (each.title, each.base_url) for each in (*web, *providers)}
+    return sorted((_code([variable]), *words) for variable, words in usual.items() if variable)
+
+
+def jobs(providers: Iterable[Provider]) -> Iterator[Row]:
+    """What becomes of a job, from the line before it to the clip that is kept."""
+    for provider in providers:
+        stop = "is asked to stop" if can_stop(provider) else "runs on"
+        yield named(provider), _at_a_time(provider), stop, _unanswered(provider), _time(provider.keeps)
+
+
+def stops(providers: Iterable[Provider]) -> Iterator[Row]:
+    """What a stop does to a job, and where."""
+    paid = list(providers)
+    yield "is finished there and billed", _names(each for each in paid if not can_stop(each))
+    yield "is asked to stop, and may be billed all the same", _names(each for each in paid if can_stop(each))
+
+
+def experimental(providers: Iterable[Provider]) -> Iterator[Row]:
+    """Which providers are, and why."""
+    for provider in providers:
+        if provider.experimental:
+            yield provider.name, provider.experimental
+
+
+HAVING = ("provider", "models", "in", "seconds")
+TABLES: dict[str, Callable[[], tuple[Row, Iterable[Row]]]] = {
+    **{each.value: partial(lambda each: (SOLD, sold(PROVIDERS, each)), each) for each in Operation},
+    **{
+        each: partial(lambda each: (HAVING, having(PROVIDERS, each)), each)
+        for each in ("concepts", "middle_frames")
+    },
+    "models": lambda: (HEADER, matrix(PROVIDERS)),
+    "choice": lambda: (("wanted", "who has it"), choice(PAID)),
+    "keys": lambda: (("provider", "service", "must be set", "pictures go"), keys(PAID)),
+    "hosting": lambda: (("place", "set up by", "a link works for"), hosting(HOSTS)),
+    "addresses": lambda: (("variable", "of", "instead of"), addresses(PAID, HOSTS)),
+    "jobs": lambda: (("provider", "at a time", "a stop", "a lost answer", "a clip is kept"), jobs(PAID)),
+    "stops": lambda: (("a job that runs", "at"), stops(PAID)),
+    "experimental": lambda: (("experimental", "why"), experimental(PAID)),
+}
+
+
+def filled(page: str) -> str:
+    """*page* with its tables made anew. Raises KeyError for a name that is no table's."""
+
+    def table(found: re.Match[str]) -> str:
+        return f"{found[1]}\n\n{markdown(*TABLES[found[2]]())}\n\n{found[3]}"
+
+    between = r"(<!-- table: (\w+) -->)\n.*?(<!-- end of table -->)"
+    return re.sub(between, table, page, flags=re.DOTALL)
+
+
+def main() -> None:
+    """Write the tables of every page."""
+    for page in PAGES:
+        page.write_text(filled(page.read_text("utf-8")), "utf-8", newline="\n")
+
+
+def _names(providers: Iterable[Provider]) -> str:
+    return ", ".join(provider.name for provider in providers)
+
+
+def _code(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _at_a_time(provider: Provider) -> str:
+    limits = provider.limits
+    a_minute = f"{limits.per_minute} a minute" if limits.per_minute else ""
+    words = ", ".join(filter(None, [str(limits.concurrent or ""), a_minute]))
+    unverified = "?" if limits.source is not None and limits.source.unverified else ""
+    return f"{words}{unverified}" if words else UNKNOWN
+
+
+def _unanswered(provider: Provider) -> str:
+    listed = "is looked for in its list" if provider.reconciles else ""
+    again = f"is asked again for {_time(provider.resend_life)}" if provider.resend_life else ""
+    return ", then ".join(filter(None, [listed, again])) or "you decide"
+
+
+def _time(seconds: float) -> str:
+    if not seconds:
+        return UNKNOWN
+    if seconds > 48 * 3600:
+        return f"{seconds / 86400:.0f} days"
+    hours = round(seconds / 3600)
+    return f"{hours} hour{'s' * (hours > 1)}"
+
+
+if __name__ == "__main__":
+    main()

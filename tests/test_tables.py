@@ -1,0 +1,235 @@
+"""The tables of the README and the help pages: fresh, all there, and true in what was written down by hand."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pages
+import pytest
+from fakes import Paper, Reconciling
+from luma_ray.nodes import tables
+from luma_ray.nodes.generation.hosting import WebHosting
+from luma_ray.nodes.generation.offer import Limits, Provider, Source
+from luma_ray.nodes.generation.request import Operation
+from luma_ray.nodes.hosting import HOSTS
+from luma_ray.nodes.providers import PROVIDERS
+
+README = (pages.ROOT / "README.md").read_text("utf-8")
+BEGIN = re.compile(r"<!-- table: (\w+) -->")
+EACH_PAGE = pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.parent.name or page.name)
+
+
+def cells(rows) -> dict[str, tuple[str, ...]]:
+    """Rows by the provider that they are about."""
+    return {row[0]: tuple(row[1:]) for row in rows}
+
+
+def prose(page) -> str:
+    """What stands on a page beside the tables that are made."""
+    return re.sub(r"<!-- table: .*?<!-- end of table -->", "", page.read_text("utf-8"), flags=re.DOTALL)
+
+
+# -- the pages ------------------------------------------------------------------------------------------------
+
+
+@EACH_PAGE
+def test_a_page_has_its_tables_as_the_providers_make_them(page):
+    text = page.read_text("utf-8")
+    assert pages.filled(text) == text, "stale: run `make tables`"
+
+
+@EACH_PAGE
+def test_every_table_on_a_page_has_its_end(page):
+    text = page.read_text("utf-8")
+    made = re.findall(r"<!-- table: \w+ -->\n\n\|[^<]*\|\n\n<!-- end of table -->", text)
+    assert len(made) == text.count("<!-- table") == text.count("<!-- end of table")
+
+
+def test_no_table_is_made_for_nothing():
+    used = {name for page in pages.PAGES for name in BEGIN.findall(page.read_text("utf-8"))}
+    assert used == set(pages.TABLES)
+
+
+def test_the_page_of_a_node_that_makes_clips_has_the_table_of_its_operation():
+    for operation in Operation:
+        node = "Ray" + operation.words.title().replace(" ", "")
+        page = pages.ROOT / "web" / "docs" / node / "en.md"
+        assert {operation.value, "stops"} <= set(BEGIN.findall(page.read_text("utf-8")))
+
+
+def test_a_stale_table_is_made_anew_and_the_rest_of_a_page_is_left_alone():
+    end = "<!-- end of table -->\n"
+    page = f"before\n<!-- table: stops -->\n| old |\n{end}between\n<!-- table: jobs -->\n{end}"
+    fresh = pages.filled(page)
+    assert "| old |" not in fresh
+    assert "\nbetween\n" in fresh
+    assert fresh.startswith("before\n<!-- table: stops -->\n\n| a job that runs | at |\n")
+    assert fresh.endswith(" |\n\n<!-- end of table -->\n")
+    assert pages.filled(fresh) == fresh
+
+
+def test_a_name_that_is_no_table_is_an_error():
+    with pytest.raises(KeyError, match="job"):
+        pages.filled("<!-- table: job -->\n<!-- end of table -->\n")
+
+
+@EACH_PAGE
+def test_help_leaves_who_sells_what_to_the_tables(page):
+    # In the README there are paragraphs about single providers.
+    named = [provider.name for provider in pages.PAID if f"`{provider.name}`" in prose(page)]
+    assert page.name == "README.md" or named == []
+
+
+# -- what the README must not forget ---------------------------------------------------------------------------
+
+
+def test_every_variable_of_ours_is_in_the_readme():
+    sources = "\n".join(path.read_text("utf-8") for path in (pages.ROOT / "nodes").rglob("*.py"))
+    ours = set(re.findall(r"LUMA_RAY_(?:<PROVIDER>_)?[A-Z0-9_]*[A-Z0-9]", sources))
+    assert {"LUMA_RAY_HOME", "LUMA_RAY_<PROVIDER>_PER_MINUTE", "LUMA_RAY_S3_PREFIX"} <= ours
+    assert [name for name in sorted(ours) if f"`{name}`" not in README] == []
+
+
+def test_every_key_setting_and_address_is_in_the_readme():
+    names = {name for each in PROVIDERS for name in each.needs}
+    names |= {name for host in HOSTS for name in host.settings}
+    web = [host for host in HOSTS if isinstance(host, WebHosting)]
+    names |= {each.base_url_variable for each in (*PROVIDERS, *web) if each.base_url_variable}
+    assert len(names) > 15
+    assert [name for name in sorted(names) if f"`{name}`" not in README] == []
+
+
+def test_prompts_of_the_length_that_the_pages_name_are_taken_everywhere():
+    lengths = [offer.prompt_length for provider in PROVIDERS for offer in provider.offers]
+    shortest, longest = max(least for least, _ in lengths), min(most for _, most in lengths)
+    page = pages.ROOT / "web" / "docs" / "RayTextToVideo" / "en.md"
+    assert f"{shortest} to {longest} characters" in page.read_text("utf-8")
+
+
+# -- the tables: what artists are promised, written out by hand ------------------------------------------------
+
+
+def test_what_is_sold_where():
+    text = cells(tables.sold(PROVIDERS, Operation.TEXT_TO_VIDEO))
+    assert text["luma_agents"] == ("ray-3.2", "360p, 540p, 720p, 1080p", "5, 10", "loop at 5 s, no 9:21")
+    assert text["wavespeed"] == (
+        "ray-2, ray-flash-2",
+        "720p",
+        "5, 10",
+        "enhance_prompt, only 16:9 and 9:16",
+    )
+    assert text["llm_stats"] == ("ray-flash-2", "720p, 1080p", "5, 9", "")
+    assert text["railwail (experimental)"][-1] == "only 16:9 and 9:16"
+
+
+def test_what_is_said_of_pictures_where_there_are_some():
+    image = cells(tables.sold(PROVIDERS, Operation.IMAGE_TO_VIDEO))
+    assert image["luma"][-1] == "loop, concepts, prompt optional, needs hosting"
+    assert image["bedrock"][-1] == "loop, sides of 512 to 4096 px"
+    assert image["fal"][-1] == "loop, no 1:1"
+    keyframes = cells(tables.sold(PROVIDERS, Operation.KEYFRAMES_TO_VIDEO))
+    assert keyframes["luma_agents"][-1] == "up to 62 pictures in between, no 9:21, sides of up to 8000 px"
+    extend = cells(tables.sold(PROVIDERS, Operation.EXTEND_VIDEO))
+    assert list(extend) == ["luma", "luma_agents", "comfy_router", "animatic"]
+    assert extend["luma"][-1] == "loop, concepts"
+
+
+def test_models_that_are_sold_alike_share_a_row_and_others_do_not():
+    class Uneven(Paper):
+        offers = (*Paper.offers[:2], *(replace(offer, durations=(9,)) for offer in Paper.offers[2:]))
+
+    assert [row[:4] for row in tables.sold([Paper()], Operation.TEXT_TO_VIDEO)] == [
+        ("paper", "ray-2, ray-flash-2", "540p, 720p", "5, 9")
+    ]
+    assert [row[:4] for row in tables.sold([Uneven()], Operation.TEXT_TO_VIDEO)] == [
+        ("paper", "ray-2", "540p, 720p", "5, 9"),
+        ("paper", "ray-flash-2", "540p, 720p", "9"),
+    ]
+
+
+def test_a_model_has_one_row_with_its_price():
+    rows = {row[:2]: row[2:] for row in tables.matrix(PROVIDERS)}
+    assert rows["comfy_router", "ray-2"] == (
+        "text, image, keyframes, extend",
+        "540p, 720p, 1080p, 4k",
+        "5, 9",
+        "all 7",
+        "loop",
+        "$1.02?, live",
+    )
+    assert rows["railwail (experimental)", "ray-flash-2"][-1] == "price unknown"
+    assert rows["replicate", "ray-flash-2"][-1] == "$0.30"
+    assert rows["animatic", "ray-2"][-1] == "free"
+
+
+def test_what_a_provider_needs_and_where_pictures_go():
+    needed = cells(pages.keys(pages.PAID))
+    assert needed["fal"][1:] == ("`FAL_KEY`", "in its own storage")
+    assert needed["replicate"][2] == "in its own storage"
+    assert needed["bedrock"][1:] == ("`LUMA_RAY_BEDROCK_OUTPUT`", "inside the request")
+    links = [name for name, row in needed.items() if "hosting" in row[2]]
+    assert links == ["luma", "llm_stats"]
+
+
+def test_what_becomes_of_a_job():
+    job = cells(pages.jobs(pages.PAID))
+    listed = "is looked for in its list"
+    assert job["luma"] == ("10, 20 a minute", "runs on", listed, "not documented")
+    assert job["bedrock"][:3] == ("1?", "runs on", f"{listed}, then is asked again for 1 hour")
+    assert job["comfy_router"] == (
+        "not documented",
+        "is asked to stop",
+        "is asked again for 23 hours",
+        "24 hours",
+    )
+    assert job["fal"][2:] == ("you decide", "7 days")
+    assert job["replicate"][-1] == "1 hour"
+
+
+class Bare(Paper):
+    """A provider with nothing but what every provider must have."""
+
+    cancel = Provider.cancel
+
+
+def test_a_job_of_a_provider_that_documents_nothing_runs_on_and_is_left_to_the_person():
+    unknown = pages.UNKNOWN
+    assert list(pages.jobs([Bare()])) == [("paper", unknown, "runs on", "you decide", unknown)]
+    assert list(pages.stops([Bare(), Reconciling()])) == [
+        ("is finished there and billed", "paper"),
+        ("is asked to stop, and may be billed all the same", "reconciling"),
+    ]
+
+
+def test_limits_that_others_reported_are_marked():
+    class Limited(Paper):
+        limits = Limits(per_minute=3, source=Source(where="a forum", day="2026-11-20", unverified=True))
+
+    assert next(pages.jobs([Limited()]))[1] == "3 a minute?"
+
+
+def test_who_has_what_an_artist_wants():
+    found = dict(pages.choice(pages.PAID))
+    assert found["camera concepts"] == "luma, replicate"
+    assert found["prompts rewritten (`enhance_prompt`)"] == "wavespeed"
+    assert found["pictures in between"] == found["drafts at 360p"] == "luma_agents"
+    assert found["4k"] == "luma, comfy_router"
+    assert all(found.values())
+
+
+def test_who_takes_camera_concepts_and_for_which_models():
+    rows = cells(pages.having(PROVIDERS, "concepts"))
+    assert rows["replicate"] == (
+        "ray-2, ray-flash-2",
+        "text to video, image to video, keyframes to video",
+        "5, 9",
+    )
+    assert list(rows) == ["luma", "replicate", "animatic"]
+
+
+def test_a_variable_that_two_services_share_is_named_once():
+    rows = pages.addresses(pages.PAID, HOSTS)
+    assert len({row[0] for row in rows}) == len(rows)
+    assert ("`FAL_STORAGE_URL`", "fal.ai storage", "https://rest.fal.ai") in rows
+    assert ("`WAVESPEED_BASE_URL`", "WaveSpeedAI", "https://api.wavespeed.ai") in rows
