@@ -99,8 +99,8 @@ def shared(operation: Operation, *, prompt_required: bool, follows_picture: bool
             options=models,
             default="ray-flash-2",
             tooltip=(
-                "ray-flash-2 is faster and costs about a third; ray-2 has the finer picture; ray-3.2 is what Luma's "
-                "current API serves. Which provider has which is in the README; none is replaced by another."
+                "ray-flash-2 is faster and costs a third to a half; ray-2 has the finer picture; ray-3.2 is what "
+                "Luma's current API serves. Which provider has which is in the README; none is replaced by another."
             ),
         ),
         widget(

@@ -69,7 +69,6 @@ class Paper(Provider):
 
     name = "paper"
     title = "Paper"
-    about = "for tests"
     docs = ""
     secrets = ("PAPER_KEY",)
     offers = tuple(

@@ -75,7 +75,8 @@ def keys(providers: Iterable[Provider]) -> Iterator[Row]:
     for provider in providers:
         along = "in its own storage" if provider.hosting or provider.upload_life else "inside the request"
         pictures = "by a public link: [hosting](#pictures)" if needs_hosting(provider) else along
-        yield named(provider), f"[{provider.title}]({provider.docs})", _code(provider.needs), pictures
+        service = f"[{provider.title}]({provider.docs})"
+        yield named(provider), service, _code(provider.needs), provider.key_from, pictures
 
 
 def hosting(hosts: Iterable[Hosting]) -> Iterator[Row]:
@@ -94,7 +95,13 @@ def addresses(providers: Iterable[Provider], hosts: Iterable[Hosting]) -> list[R
 def jobs(providers: Iterable[Provider]) -> Iterator[Row]:
     """What becomes of a job, from the line before it to the clip that is kept."""
     for provider in providers:
-        stop = "is asked to stop" if can_stop(provider) else "runs on"
+        stop = (
+            "is cancelled"
+            if provider.cancelled_bill
+            else "is asked to stop"
+            if can_stop(provider)
+            else "runs on"
+        )
         yield named(provider), _at_a_time(provider), stop, _unanswered(provider), _time(provider.keeps)
 
 
@@ -102,7 +109,11 @@ def stops(providers: Iterable[Provider]) -> Iterator[Row]:
     """What a stop does to a job, and where."""
     paid = list(providers)
     yield "is finished there and billed", _names(each for each in paid if not can_stop(each))
-    yield "is asked to stop, and may be billed all the same", _names(each for each in paid if can_stop(each))
+    asked = [each for each in paid if can_stop(each) and not each.cancelled_bill]
+    yield "is asked to stop, and may be billed all the same", _names(asked)
+    for each in paid:
+        if each.cancelled_bill:
+            yield f"is cancelled. {each.cancelled_bill}", each.name
 
 
 def experimental(providers: Iterable[Provider]) -> Iterator[Row]:
@@ -121,7 +132,7 @@ TABLES: dict[str, Callable[[], tuple[Row, Iterable[Row]]]] = {
     },
     "models": lambda: (HEADER, matrix(PROVIDERS)),
     "choice": lambda: (("wanted", "who has it"), choice(PAID)),
-    "keys": lambda: (("provider", "service", "must be set", "pictures go"), keys(PAID)),
+    "keys": lambda: (("provider", "service", "must be set", "from", "pictures go"), keys(PAID)),
     "hosting": lambda: (("place", "set up by", "a link works for"), hosting(HOSTS)),
     "addresses": lambda: (("variable", "of", "instead of"), addresses(PAID, HOSTS)),
     "jobs": lambda: (("provider", "at a time", "a stop", "a lost answer", "a clip is kept"), jobs(PAID)),
@@ -171,6 +182,8 @@ def _unanswered(provider: Provider) -> str:
 def _time(seconds: float) -> str:
     if not seconds:
         return UNKNOWN
+    if seconds == float("inf"):
+        return "in your own storage"
     if seconds > 48 * 3600:
         return f"{seconds / 86400:.0f} days"
     hours = round(seconds / 3600)

@@ -31,8 +31,8 @@ PLACES = {
         "nodes.generation.spending",
         "nodes.generation.ledger",
     ),
-    "boto3": ("nodes.hosting.s3", "nodes.providers.bedrock"),
-    "botocore": ("nodes.hosting.s3", "nodes.providers.bedrock"),
+    "boto3": ("nodes.hosting.s3", "nodes.generation.amazon"),
+    "botocore": ("nodes.hosting.s3", "nodes.generation.amazon"),
     "torch": ("nodes.media",),
     "PIL": ("nodes.media",),
     "av": ("nodes.media",),
@@ -88,6 +88,7 @@ ORDER = (
     "answers",
     "luma_video",
     "openai_video",
+    "amazon",
     "finishing",
     "lifecycle",
 )

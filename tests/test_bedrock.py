@@ -23,6 +23,7 @@ from emulators.bedrock import ACCESS_KEY_ID, BUCKET, BedrockEmulator, Bucket
 from emulators.server import Fault, Reply, Request
 from fakes import FakeClock, Reports, picture, text
 from loopback import authority, over_tls
+from luma_ray.nodes.generation import amazon as module
 from luma_ray.nodes.generation import errors
 from luma_ray.nodes.generation.client import Client, decoding
 from luma_ray.nodes.generation.credentials import Credentials
@@ -34,7 +35,6 @@ from luma_ray.nodes.generation.ray import ASPECT_RATIOS
 from luma_ray.nodes.generation.request import GenerationReference, GenerationRequest, Operation, StillImage
 from luma_ray.nodes.generation.selection import refusals
 from luma_ray.nodes.media import clips, images
-from luma_ray.nodes.providers import bedrock as module
 from luma_ray.nodes.providers.bedrock import LARGEST_PICTURE, LINK_LIFE, Bedrock
 
 BEDROCK = Bedrock()

@@ -165,10 +165,11 @@ def test_a_model_has_one_row_with_its_price():
 
 def test_what_a_provider_needs_and_where_pictures_go():
     needed = cells(pages.keys(pages.PAID))
-    assert needed["fal"][1:] == ("`FAL_KEY`", "in its own storage")
-    assert needed["replicate"][2] == "in its own storage"
-    assert needed["bedrock"][1:] == ("`LUMA_RAY_BEDROCK_OUTPUT`", "inside the request")
-    links = [name for name, row in needed.items() if "hosting" in row[2]]
+    assert needed["fal"][1:] == ("`FAL_KEY`", "fal.ai/dashboard/keys", "in its own storage")
+    assert needed["replicate"][-1] == "in its own storage"
+    assert (needed["bedrock"][1], needed["bedrock"][-1]) == ("`LUMA_RAY_BEDROCK_OUTPUT`", "inside the request")
+    assert all(row[2] for row in needed.values())
+    links = [name for name, row in needed.items() if "hosting" in row[-1]]
     assert links == ["luma", "llm_stats"]
 
 
@@ -184,7 +185,8 @@ def test_what_becomes_of_a_job():
         "24 hours",
     )
     assert job["fal"][2:] == ("you decide", "7 days")
-    assert job["replicate"][-1] == "1 hour"
+    assert (job["replicate"][1], job["replicate"][-1]) == ("is cancelled", "1 hour")
+    assert job["bedrock"][-1] == "in your own storage"
 
 
 class Bare(Paper):

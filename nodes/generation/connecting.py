@@ -39,8 +39,8 @@ class Connections:
         lacking = missing(provider.needs, self._credentials)
         if secrets is None or lacking:
             raise MissingCredentials(
-                f"{provider.label} needs {' and '.join(lacking)}, and there is none on this machine. Nothing "
-                "new was billed; a clip that was already paid stays in the journal."
+                f"{provider.label} needs {' and '.join(lacking)}{provider.found_at}, and there is none on this "
+                "machine. Nothing new was billed; a clip that was already paid stays in the journal."
             )
         return Client(
             provider.label,

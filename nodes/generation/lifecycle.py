@@ -67,6 +67,7 @@ class _Asking:
     clock: Clock
     report: Report
     occasion: Occasion = NO_OCCASION
+    sends: bool = True
     alone: Callable[[], bool] = lambda: True
     """Whether nobody else in this process waits for the same clip."""
 
@@ -163,13 +164,17 @@ class Lifecycle:
         clock: Clock,
         report: Report,
         request: GenerationRequest | None = None,
+        sends: bool = True,
     ) -> Clip:
-        """Continue the generation called *id* from whatever state it is in, in any process, at any time."""
+        """Continue the generation called *id* from whatever state it is in, in any process, at any time.
+
+        *sends*: to settle an unanswered create it may go out once more, where that cannot make a second job.
+        """
         entry = self.journal.get(id)
         if entry is None:
             raise InvalidInput(f"The journal has no generation {id!r}.")
         keys = [(entry.fingerprint, entry.take, entry.provider)]
-        asking = _Asking(request, entry.provider, clock, report)
+        asking = _Asking(request, entry.provider, clock, report, sends=sends)
         return self._once(keys, asking, lambda asked: self._resumed(entry, asked))
 
     def _resumed(self, entry: Entry, asking: _Asking) -> Clip:
@@ -185,12 +190,12 @@ class Lifecycle:
         """Bring back a paid clip by its journal id or by the provider's own id. Buys nothing."""
         wanted = id.strip()
         if self.journal.get(wanted) is not None:
-            return self.resume(wanted, clock=clock, report=report)
+            return self.resume(wanted, clock=clock, report=report, sends=False)
         rows = [row for row in self.journal.by_job(wanted) if provider in (AUTO, row.provider)]
         if rows:
-            return self.resume(rows[0].id, clock=clock, report=report)
+            return self.resume(rows[0].id, clock=clock, report=report, sends=False)
         entry = self._adopt(wanted, provider, clock)
-        return self.resume(entry.id, clock=clock, report=report)
+        return self.resume(entry.id, clock=clock, report=report, sends=False)
 
     def found(self, id: str, job_id: str, *, clock: Clock) -> Entry:
         """The person says which of the provider's jobs an uncertain create became, and the provider knows it.
@@ -349,7 +354,7 @@ class Lifecycle:
                 entry = self.journal.taken_over(told) if told.state == "submitting" else told
             else:
                 report(f"looking for an unanswered request at {provider.title}")
-                entry = settle(provider, client, self.journal, entry, clock)
+                entry = settle(provider, client, self.journal, entry, clock, sends=asking.sends)
         if entry.state in OVER or client is None:
             raise GenerationFailed(f"Generation {entry.id} ended without a clip: {entry.note}")
         if entry.state == "completed" and self.library.find(entry) is not None:

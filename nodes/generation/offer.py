@@ -230,8 +230,8 @@ class Provider(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     """The name for people."""
-    about: ClassVar[str]
-    """One line for lists: what it is and what is special about paying there."""
+    key_from: ClassVar[str] = ""
+    """Where its owner gets what must be set, for people."""
     docs: ClassVar[str]
     base_url: ClassVar[str] = ""
     base_url_variable: ClassVar[str] = ""
@@ -260,7 +260,7 @@ class Provider(ABC):
     """Seconds for which `status` is held by the provider until something changes; 0: it answers at once."""
     limits: ClassVar[Limits] = Limits()
     keeps: ClassVar[float] = 0
-    """Seconds for which a finished clip can be fetched; 0: not documented."""
+    """Seconds for which a finished clip can be fetched; 0: not documented; infinite: its owner's storage has it."""
     live_prices: ClassVar[bool] = False
     """`price` asks the provider."""
     reconciles: ClassVar[bool] = False
@@ -281,6 +281,11 @@ class Provider(ABC):
     def label(self) -> str:
         """The name for people, with a warning where it is experimental."""
         return f"{self.title} (experimental)" if self.experimental else self.title
+
+    @property
+    def found_at(self) -> str:
+        """Where its owner gets what must be set, in brackets; empty where nobody knows."""
+        return f" (from {self.key_from})" if self.key_from else ""
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -114,9 +114,9 @@ def select(
     lacking = missing(provider.needs, credentials)
     if lacking:
         raise MissingCredentials(
-            f"{provider.title} needs {' and '.join(lacking)}: set it in the environment of ComfyUI, or save it "
-            f"with `luma-ray key {lacking[0]}` (kept in {credentials.path.name} in ComfyUI's private user "
-            "folder). Nothing was sent or billed."
+            f"{provider.title} needs {' and '.join(lacking)}{provider.found_at}: set it in the environment "
+            f"of ComfyUI, or save it with `luma-ray key {lacking[0]}` (kept in {credentials.path.name} in ComfyUI's "
+            "private user folder). Nothing was sent or billed."
         )
     return Selection(provider, offer)
 

@@ -81,7 +81,9 @@ def submit(
     return _accepted(client, journal, entry, job)
 
 
-def settle(provider: Provider, client: Client, journal: Journal, entry: Entry, clock: Clock) -> Entry:
+def settle(
+    provider: Provider, client: Client, journal: Journal, entry: Entry, clock: Clock, *, sends: bool = True
+) -> Entry:
     """Find out what became of a create that was not answered: in the provider's list, or by its idempotency key.
 
     Returns the row, in whatever state another process brought it to, if one was quicker.
@@ -89,7 +91,9 @@ def settle(provider: Provider, client: Client, journal: Journal, entry: Entry, c
     Raises SubmissionUncertain (the person decides), Rejected (no job exists, recorded as failed).
     """
     checked, found = _looked_up(provider, client, journal, entry, clock)
-    found = found or _sent_again(provider, client, journal, entry, clock) or _settled(journal, entry)
+    if found is None and sends:
+        found = _sent_again(provider, client, journal, entry, clock)
+    found = found or _settled(journal, entry)
     if found is not None:
         return found
     raise SubmissionUncertain(

@@ -38,7 +38,6 @@ class Animatic(Provider):
 
     name = "animatic"
     title = "Animatic"
-    about = "free preview on this machine, no key, no network: timing, framing and camera, not Ray's picture"
     docs = ""
     local = True
     cancel_notice = "is free."

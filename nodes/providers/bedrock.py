@@ -2,22 +2,18 @@
 
 Contract: that page, the model card of Ray2 and botocore's service model of bedrock-runtime, read 2026-11-20.
 Where the clip lies, prices and the quota of one: third parties, the same day. The words of refused access, of
-payment and of a bucket that cannot be written: public reports, 2026-11-21. Not verified by a live call.
+payment and of a bucket that cannot be written: see `generation.amazon`. Not verified by a live call.
 """
 
 from __future__ import annotations
 
 import base64
-import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from decimal import Decimal
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from ..generation import errors
-from ..generation.connection import certainly_not_sent, certificates, network_reason
+from ..generation import amazon, errors
 from ..generation.credentials import redact
 from ..generation.offer import (
     Completed,
@@ -37,16 +33,11 @@ from ..generation.request import GenerationRequest, Json, Operation, StillImage
 if TYPE_CHECKING:
     from ..generation.client import Client
 
-OUTPUT: Final = "LUMA_RAY_BEDROCK_OUTPUT"
-"""Name of the setting that says where Bedrock writes, such as `s3://my-bucket/luma-ray`."""
-REGION: Final = "LUMA_RAY_BEDROCK_REGION"
-ONLY_REGION: Final = "us-west-2"
 LINK_LIFE: Final = 15 * 60
 """Seconds for which the link to a clip works; each look at the job makes a new one."""
 LARGEST_PICTURE: Final = 7_000_000
 """Bytes. Two of them in base64 keep a request below 25 MB, which is inferred: no limit is published."""
 
-_MODEL: Final = "luma.ray-v2:0"
 _PRICE_SOURCE: Final = Source(where="third-party copies of AWS's prices", day="2026-11-20", unverified=True)
 _QUOTA_SOURCE: Final = Source(where="third-party reports", day="2026-11-20", unverified=True)
 _USD_A_SECOND: Final = {"540p": Decimal("0.75"), "720p": Decimal("1.50")}
@@ -67,10 +58,6 @@ _JUST_ENDED: Final = 120
 
 _UNBILLED: Final = " Nothing was billed."
 _FAILED_BILLING: Final = "AWS does not document whether it bills failed jobs; see Luma AI in Cost Explorer."
-_BUCKET_ADVICE: Final = (
-    f"Check that the bucket in {OUTPUT} exists, that it is in {ONLY_REGION} like the model, and that the credentials "
-    "may put objects there."
-)
 
 
 class Bedrock(Provider):
@@ -78,12 +65,13 @@ class Bedrock(Provider):
 
     name = "bedrock"
     title = "Amazon Bedrock"
-    about = "Ray 2 in your own AWS account, clips in your own S3 bucket; the dearest one here, needs boto3"
+    key_from = "your AWS account; a bucket of yours in us-west-2"
     docs = "https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-luma.html"
-    chooses_account = (REGION, "AWS_PROFILE")
+    chooses_account = (amazon.REGION, "AWS_PROFILE")
     # No `secrets`: AWS's own chain finds the credentials (environment, profiles, SSO, roles).
-    settings = (OUTPUT,)
+    settings = (amazon.OUTPUT,)
     reconciles = True
+    keeps = float("inf")  # the clip is in the owner's bucket
     # AWS does not say how long it remembers a token; the list of invocations is looked at first anyway.
     resend_life = 3600
     limits = Limits(concurrent=1, source=_QUOTA_SOURCE)
@@ -93,7 +81,7 @@ class Bedrock(Provider):
         Offer(
             model="ray-2",
             operation=operation,
-            endpoint=_MODEL,
+            endpoint=amazon.MODEL,
             durations=(5, 9),
             resolutions=tuple(_USD_A_SECOND),
             aspect_ratios=ASPECT_RATIOS,
@@ -136,9 +124,12 @@ class Bedrock(Provider):
 
     def submit(self, client: Client, offer: Offer, body: Json, key: str) -> Job:
         """StartAsyncInvoke, after a free look at the bucket: AWS itself finds out when the job has failed."""
-        region, place = client.setting(REGION) or ONLY_REGION, client.setting(OUTPUT).rstrip("/")
+        region, place = (
+            client.setting(amazon.REGION) or amazon.ONLY_REGION,
+            client.setting(amazon.OUTPUT).rstrip("/"),
+        )
         _look_at(client, region, place)
-        with _amazon(client, "bedrock-runtime", region, paid=True, billing=_UNBILLED) as bedrock:
+        with amazon.connected(client, "bedrock-runtime", region, paid=True, billing=_UNBILLED) as bedrock:
             told = bedrock.start_async_invoke(
                 modelId=offer.endpoint,
                 modelInput=body,
@@ -152,9 +143,9 @@ class Bedrock(Provider):
         named = _ARN.fullmatch(job.id)
         if named is None:
             raise errors.Rejected(
-                f"{client.title} has no job {job.id!r}; its ids begin with arn:aws:bedrock:{ONLY_REGION}:"
+                f"{client.title} has no job {job.id!r}; its ids begin with arn:aws:bedrock:{amazon.ONLY_REGION}:"
             )
-        with _amazon(client, "bedrock-runtime", named[1]) as bedrock:
+        with amazon.connected(client, "bedrock-runtime", named[1]) as bedrock:
             told = bedrock.get_async_invoke(invocationArn=job.id)
         match told["status"]:
             case "InProgress":
@@ -169,7 +160,9 @@ class Bedrock(Provider):
     def reconcile(self, client: Client, create: Unanswered) -> Job | None:
         """Look through ListAsyncInvokes, the newest first, for the token that went with the create."""
         whole = {"PageSize": 100, "MaxItems": _MOST_LISTED}
-        with _amazon(client, "bedrock-runtime", client.setting(REGION) or ONLY_REGION) as bedrock:
+        with amazon.connected(
+            client, "bedrock-runtime", client.setting(amazon.REGION) or amazon.ONLY_REGION
+        ) as bedrock:
             pages = bedrock.get_paginator("list_async_invokes").paginate(
                 sortBy="SubmissionTime", sortOrder="Descending", PaginationConfig=whole
             )
@@ -197,32 +190,32 @@ def _look_at(client: Client, region: str, place: str) -> None:
     """
     if not _PLACE.fullmatch(place):
         raise errors.ProviderUnavailable(
-            f"{OUTPUT} does not name a place in S3: it must look like s3://my-bucket/luma-ray.{_UNBILLED}"
+            f"{amazon.OUTPUT} does not name a place in S3: it must look like s3://my-bucket/luma-ray.{_UNBILLED}"
         )
     bucket, _ = _split(place)
-    with _amazon(client, "s3", region, billing=_UNBILLED) as s3:
+    with amazon.connected(client, "s3", region, billing=_UNBILLED) as s3:
         try:
             told = s3.head_bucket(Bucket=bucket)
         except s3.exceptions.ClientError as error:
-            if _code(error) == 404:
+            if amazon.code(error) == 404:
                 raise errors.ProviderUnavailable(
-                    f"There is no bucket {bucket!r}: create it in {region}, or correct {OUTPUT}.{_UNBILLED}"
+                    f"There is no bucket {bucket!r}: create it in {region}, or correct {amazon.OUTPUT}.{_UNBILLED}"
                 ) from None
-            if _code(error) in (400, 403):
+            if amazon.code(error) in (400, 403):
                 return  # perhaps only the right to list is missing; the create will tell
             raise
     found = told["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region", region)
     if found != region:
         raise errors.ProviderUnavailable(
             f"The bucket {bucket!r} is in {found}, and Bedrock is asked in {region}: they must be the same. Name "
-            f"another bucket in {OUTPUT}, or correct {REGION}.{_UNBILLED}"
+            f"another bucket in {amazon.OUTPUT}, or correct {amazon.REGION}.{_UNBILLED}"
         )
 
 
 def _completed(client: Client, region: str, number: str, told: Json, submitted: str) -> Status:
     place = told["outputDataConfig"]["s3OutputDataConfig"]["s3Uri"].rstrip("/")
     try:
-        with _amazon(client, "s3", region) as s3:
+        with amazon.connected(client, "s3", region) as s3:
             found = _found(s3, place, submitted, number)
             if found is not None:
                 where = {"Bucket": found[0], "Key": found[1]}
@@ -247,9 +240,9 @@ def _found(s3: Any, place: str, submitted: str, number: str) -> tuple[str, str] 
         try:
             s3.head_object(Bucket=bucket, Key=key)
         except s3.exceptions.ClientError as error:
-            if _code(error) not in (403, 404):
+            if amazon.code(error) not in (403, 404):
                 raise
-            hidden |= _code(error) == 403  # who may not list is told this of what is not there, too
+            hidden |= amazon.code(error) == 403  # who may not list is told this of what is not there, too
         else:
             return bucket, key
     bucket, prefix = _split(place if number in place else f"{place}/{number}")
@@ -272,179 +265,7 @@ def _failed(message: str) -> Failed:
     if re.search("moderat|content filter|content polic|blocked|safety", said, re.IGNORECASE):
         reason = f"The safety check on Bedrock rejected the prompt, a picture or the result ({said})."
     elif re.search("bucket|s3|output config|access denied|permission", said, re.IGNORECASE):
-        reason = f"Bedrock could not write the clip ({said}). {_BUCKET_ADVICE}"
+        reason = f"Bedrock could not write the clip ({said}). {amazon.BUCKET_ADVICE}"
     else:  # AWS's page names one cause only: the bucket
-        reason = f"The job failed on Bedrock ({said or 'no reason given'}). {_BUCKET_ADVICE}"
+        reason = f"The job failed on Bedrock ({said or 'no reason given'}). {amazon.BUCKET_ADVICE}"
     return Failed(reason=reason, billing=_FAILED_BILLING)
-
-
-# -- boto3, and its errors in our words -----------------------------------------------------------------------
-
-_SIGN_IN: Final = (
-    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in ComfyUI's environment, or name a profile of ~/.aws with "
-    "AWS_PROFILE ('aws configure' and 'aws configure sso' make one)"
-)
-_SET_UP: Final = {
-    # error of boto3 or one it is derived from, raised before anything leaves this machine: what to do
-    "NoCredentialsError": f"There are no AWS credentials on this machine: {_SIGN_IN}.",
-    "ProfileNotFound": "{said}: correct AWS_PROFILE, or make the profile with 'aws configure'.",
-    "SSOError": "The AWS sign-in has expired ({said}). Run 'aws sso login', then queue again.",
-    "TokenRetrievalError": "The AWS sign-in has expired ({said}). Run 'aws sso login', then queue again.",
-    "BotoCoreError": "AWS cannot be asked as it is set up on this machine ({said}).",
-}
-_RIGHTS: Final = (
-    f"These AWS credentials may not do this ({{said}}). They need bedrock:InvokeModel on {_MODEL} and on "
-    "async-invoke/*, bedrock:GetAsyncInvoke, bedrock:ListAsyncInvokes, and s3:PutObject, s3:GetObject and "
-    "s3:ListBucket on the bucket."
-)
-_REFUSALS: Final[tuple[tuple[type[errors.Rejected], str, str], ...]] = (
-    # ours for it, a pattern in "error of AWS: its words", what to do; the first that fits
-    (errors.Unauthorized, "^(ExpiredToken|RequestExpired|TokenRefresh)|^AccessDenied.*token has expired",
-     "The AWS sign-in has expired ({said}). Run 'aws sso login', or renew the keys and start ComfyUI again."),
-    (errors.Unauthorized, "^InvalidSignature.*(expired|not yet current)",
-     "The clock of this machine is wrong, so AWS does not accept what it signs ({said}). Set it."),
-    (errors.Unauthorized, "^(InvalidSignature|IncompleteSignature)",
-     "AWS_SECRET_ACCESS_KEY does not fit its access key ({said}). Copy it again."),
-    (errors.Unauthorized, "^(UnrecognizedClient|InvalidClientToken|MissingAuthenticationToken)",
-     "AWS does not know the access key ({said}). It must be whole and active; ASIA... needs AWS_SESSION_TOKEN too."),
-    (errors.InsufficientCredits, "^AccessDenied.*payment",
-     "The AWS account has no valid way to pay ({said}). Correct it under Billing in the AWS console."),
-    (errors.ModelNotServed, "^AccessDenied.*(marketplace|access to the model|model access)",
-     "This AWS account has no access to Ray 2 ({said}). Request Ray2 once in Bedrock's model catalog."),
-    (errors.Unauthorized, "^AccessDenied.*(api key|bearer)",
-     "Bedrock does not accept the API key in AWS_BEARER_TOKEN_BEDROCK ({said}). Make a new one."),
-    (errors.Unauthorized, "^AccessDenied", _RIGHTS),
-    (errors.ModelNotServed, "^Validation.*operation not allowed",
-     "AWS has not released this account for Bedrock's models ({said}). Ask AWS Support to do so."),
-    (errors.ModelNotServed, "^Validation.*model identifier",
-     f"There is no Ray 2 in this region ({{said}}). It is in {ONLY_REGION} only: correct {REGION}."),
-    (errors.ModelNotServed, "^ResourceNotFound",
-     "Bedrock does not serve Ray 2 to this account, or not any more ({said})."),
-    (errors.ContentRefused, "^Validation.*(content filter|moderation)",
-     "The safety check on Bedrock refused the prompt or a picture ({said})."),
-    (errors.Rejected, "^Validation.*(output config|s3 uri|bucket)",
-     f"Bedrock cannot write to the bucket ({{said}}). {_BUCKET_ADVICE}"),
-    (errors.RateLimited, "^(Throttling|ServiceQuotaExceeded|TooManyRequests)",
-     "Amazon Bedrock wants fewer requests at a time ({said}). Most accounts may run one generation at once."),
-)  # fmt: skip
-
-
-@contextmanager
-def _amazon(
-    client: Client, service: str, region: str, *, paid: bool = False, billing: str = ""
-) -> Iterator[Any]:
-    """A boto3 client of its own that sends everything once; what it raises comes out as our errors."""
-    try:
-        from botocore import exceptions, parsers  # the part of boto3 that is needed
-    except ImportError:
-        raise errors.Unauthorized(
-            f"{client.title} needs boto3: run 'pip install boto3' in ComfyUI's Python.{billing}"
-        ) from None
-    problems = (exceptions.BotoCoreError, exceptions.ClientError, parsers.ResponseParserError)
-    connected = None
-    try:
-        try:
-            connected = _connected(service, region, billing)
-        except (ValueError, AttributeError) as error:  # an address that is no URL; an old boto3
-            raise errors.Unauthorized(
-                f"boto3 cannot be used like this ({redact(str(error))}). Correct {REGION} or AWS_ENDPOINT_URL_..., "
-                f"or run 'pip install --upgrade boto3' in ComfyUI's Python.{billing}"
-            ) from None
-        yield connected
-    except problems as error:
-        raise _explained(client, error, paid=paid, billing=billing) from None
-    finally:
-        if connected is not None:
-            connected.close()
-
-
-@cache
-def _models() -> Any:
-    """What boto3 knows of the services: reading it takes longer than asking them."""
-    from botocore.loaders import create_loader
-
-    return create_loader()
-
-
-def _connected(service: str, region: str, billing: str) -> Any:
-    from botocore.config import Config
-    from botocore.session import Session
-
-    session: Any = Session()  # of its own too: one is not safe on several threads
-    session.register_component("data_loader", _models())
-    if service == "s3" and os.environ.get("AWS_BEARER_TOKEN_BEDROCK") and session.get_credentials() is None:
-        raise errors.Unauthorized(
-            "The API key in AWS_BEARER_TOKEN_BEDROCK opens Bedrock, but not S3, where the clips land. For that, "
-            f"{_SIGN_IN}.{billing}"
-        )
-    elsewhere = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    bundle = certificates()
-    connected = session.create_client(
-        service,
-        region_name=region,
-        verify=None if bundle is True or os.environ.get("AWS_CA_BUNDLE") else bundle,
-        config=Config(
-            signature_version="s3v4" if service == "s3" else None,
-            # Left to itself, boto3 signs links to Amazon's global host, which sends readers of a young bucket on
-            # to its region, where the signature is wrong; and 127.0.0.1 has no subdomains for buckets.
-            s3={"addressing_style": "path" if elsewhere else "virtual"},
-            connect_timeout=10,
-            read_timeout=60,
-            # what is asked again, and when, is for the core to say
-            retries={"total_max_attempts": 1, "mode": "standard"},
-        ),
-    )
-    # an old boto3 has no such operation, which must be known before anything is bought
-    return connected if service == "s3" or connected.start_async_invoke else None
-
-
-def _explained(client: Client, error: Any, *, paid: bool, billing: str) -> errors.GenerationError:
-    from botocore import exceptions as known
-
-    if isinstance(error, known.ClientError):
-        return _refusal(client, error, paid=paid, billing=billing)
-    network = (known.HTTPClientError, known.ConnectionError)
-    if isinstance(error, known.BotoCoreError) and not isinstance(error, network):
-        words = next(_SET_UP[kind.__name__] for kind in type(error).mro() if kind.__name__ in _SET_UP)
-        return errors.Unauthorized(f"{words.format(said=_shortened(str(error)))}{billing}")
-    cause = getattr(error, "kwargs", {}).get("error")
-    late = isinstance(error, (known.ReadTimeoutError, known.ConnectTimeoutError))
-    reason = "it took too long" if late else network_reason(cause) if cause else "its answer cannot be read"
-    # As in `connection.certainly_not_sent`: of TLS and of proxies only these two come before the request.
-    early = isinstance(error, (known.EndpointConnectionError, known.ConnectTimeoutError))
-    early = early or bool(re.search("CERTIFICATE_VERIFY_FAILED|Tunnel connection failed", f"{error} {cause}"))
-    if not paid or early or (cause is not None and certainly_not_sent(cause)):
-        return errors.ProviderUnavailable(f"{client.title} could not be reached ({reason}).{billing}")
-    return errors.SubmissionUncertain(
-        f"The request went out to {client.title}, and the connection ended before an answer came ({reason}). It may "
-        "have been created and billed."
-    )
-
-
-def _refusal(client: Client, error: Any, *, paid: bool, billing: str) -> errors.GenerationError:
-    told = error.response.get("Error", {})
-    said = _shortened(told.get("Message") or "")
-    kind = str(told.get("Code", "")).removesuffix("Exception")
-    if error.operation_name in ("AssumeRole", "AssumeRoleWithWebIdentity", "GetRoleCredentials"):
-        return errors.Unauthorized(f"AWS hands out no credentials ({error.operation_name}: {said}).{billing}")
-    if kind == "Conflict" and paid:
-        return errors.SubmissionUncertain(
-            f"{client.title} knows this request already, with other details ({said}). It may have been created and "
-            "billed."
-        )
-    wait = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("retry-after", "")
-    pause = float(wait) if wait.isdecimal() else None
-    for ours, pattern, words in _REFUSALS:
-        if re.search(pattern, f"{kind}: {said}", re.IGNORECASE):
-            text = f"{words.format(said=said)}{billing}"
-            return errors.RateLimited(text, retry_after=pause) if ours is errors.RateLimited else ours(text)
-    return client.error(_code(error), said, paid=paid, retry_after=pause)
-
-
-def _code(error: Any) -> int:
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-
-
-def _shortened(words: str) -> str:
-    said = redact(" ".join(words.split()))[:300].rstrip(".")
-    return "no reason given" if not said or "<" in said[:20] else said

@@ -122,7 +122,7 @@ class ComfyRouter(Provider):
 
     name = "comfy_router"
     title = "Comfy Router"
-    about = "your ComfyUI account's credits, by its own API key; extend by generation, end frames and 4k"
+    key_from = "platform.comfy.org/profile/api-keys"
     docs = "https://docs.comfy.org/development/comfy-router/models/luma/ray-2/code"
     base_url = "https://api.comfy.org"
     base_url_variable = "COMFY_ROUTER_BASE_URL"

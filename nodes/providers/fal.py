@@ -96,7 +96,7 @@ class Fal(Provider):
 
     name = "fal"
     title = "fal.ai"
-    about = "fal.ai's queue; prepaid credits, no limit on waiting jobs, and its storage takes pictures for others too"
+    key_from = "fal.ai/dashboard/keys"
     docs = "https://fal.ai/models/fal-ai/luma-dream-machine/ray-2/api"
     base_url = "https://queue.fal.run"
     base_url_variable = "FAL_BASE_URL"

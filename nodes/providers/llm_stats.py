@@ -55,7 +55,7 @@ class LlmStats(Provider):
 
     name = "llm_stats"
     title = "LLM Stats"
-    about = "the gateway of llm-stats.com: Ray 2 Flash at 720p and 1080p, billed by the second"
+    key_from = "the dashboard of llm-stats.com"
     docs = "https://docs.llm-stats.com/gateway/generations"
     base_url = "https://gateway.llm-stats.com/v1"
     base_url_variable = "LLM_STATS_BASE_URL"

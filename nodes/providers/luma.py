@@ -75,7 +75,7 @@ class Luma(Provider):
 
     name = "luma"
     title = "Luma"
-    about = "Luma's own Dream Machine API; the only one here with extend by generation, 4k and concepts"
+    key_from = "lumalabs.ai/dream-machine/api/keys"
     docs = "https://docs.lumalabs.ai/docs/video-generation"
     base_url = "https://api.lumalabs.ai/dream-machine/v1"
     base_url_variable = "LUMAAI_BASE_URL"

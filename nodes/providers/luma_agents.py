@@ -113,7 +113,7 @@ class LumaAgents(Provider):
 
     name = "luma_agents"
     title = "Luma Agents"
-    about = "Luma's own current API; Ray 3.2 with pictures anywhere in a clip, extend by generation, and 360p drafts"
+    key_from = "platform.lumalabs.ai (they begin with luma-api-)"
     docs = "https://docs.agents.lumalabs.ai/guides/videos/generation/"
     base_url = "https://agents.lumalabs.ai/v1"
     base_url_variable = "LUMA_BASE_URL"

@@ -23,7 +23,7 @@ class Railwail(OpenAIVideo):
 
     name = "railwail"
     title = "Railwail"
-    about = "a gateway paid in credits, with no published price; experimental"
+    key_from = "the dashboard of railwail.com"
     docs = "https://railwail.com/en/docs/api/jobs"
     base_url = "https://railwail.com/api/v1"
     base_url_variable = "RAILWAIL_BASE_URL"

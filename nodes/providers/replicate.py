@@ -95,9 +95,7 @@ class Replicate(Provider):
 
     name = "replicate"
     title = "Replicate"
-    about = (
-        "Ray 2 and Flash at 540p and 720p, paid by the second; pictures go along, concepts and end frame too"
-    )
+    key_from = "replicate.com/account/api-tokens"
     docs = "https://replicate.com/luma"
     base_url = "https://api.replicate.com/v1"
     base_url_variable = "REPLICATE_BASE_URL"
@@ -110,6 +108,7 @@ class Replicate(Provider):
         source=Source(where="Replicate's docs, Rate limits: create predictions", day="2026-11-21"),
     )
     keeps = _HOUR
+    cancelled_bill = "Replicate bills the time it ran."
     typical_seconds = 60
     cancel_notice = "did not confirm that the job was stopped, so it may finish there and be billed."
     offers = tuple(

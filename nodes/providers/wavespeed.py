@@ -101,7 +101,7 @@ class WaveSpeed(Provider):
 
     name = "wavespeed"
     title = "WaveSpeedAI"
-    about = "WaveSpeedAI: 5 or 10 s at 720p from a prepaid balance, prices asked live; takes pictures itself"
+    key_from = "wavespeed.ai/accesskey, after topping up"
     docs = "https://wavespeed.ai/docs"
     base_url = "https://api.wavespeed.ai"
     base_url_variable = "WAVESPEED_BASE_URL"  # also of WaveSpeedAI's CLI and MCP server
