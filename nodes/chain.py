@@ -23,6 +23,7 @@ from .generation.request import GenerationReference, GenerationRequest, Operatio
 from .generation.selection import AUTO, refusals
 from .generation.waiting import Report
 from .media import clips, frames, images
+from .plan import numbered
 
 if TYPE_CHECKING:
     from .cutting import CuttingRoom
@@ -65,7 +66,7 @@ def extend(
         raise InvalidInput(
             "Extend Video needs one film to extend: connect a generation, a video or frames, and only one of them."
         )
-    started = clock.now()
+    started, occasion = clock.now(), cutting.lifecycle.occasion
     whole = source.video or cutting.film_path(source.generations, clock=clock, report=report)
     count, notes = _plan(settings, whole, length=length, part=part)
     made: list[Clip] = []
@@ -85,7 +86,8 @@ def extend(
             report(f"part {number} of {count}: {words}" if count > 1 else words, fraction)
 
         try:
-            edge = cutting.lifecycle.generate(request, provider, clock=clock, report=reported)
+            own = replace(occasion, shot=numbered(occasion.shot, number))
+            edge = cutting.lifecycle.on(own).generate(request, provider, clock=clock, report=reported)
         except GenerationError as error:
             raise _after(made, count, error) from None
         notes += tuple(note for note in edge.notes if note not in notes)

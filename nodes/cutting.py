@@ -9,6 +9,7 @@ from .generation.clock import Clock
 from .generation.errors import GenerationError, InvalidInput
 from .generation.finishing import Clip
 from .generation.lifecycle import Lifecycle
+from .generation.records import Occasion
 from .generation.waiting import Report
 from .media import seams
 
@@ -19,6 +20,10 @@ class CuttingRoom:
     def __init__(self, lifecycle: Lifecycle) -> None:
         self.lifecycle = lifecycle
         self._library = lifecycle.library
+
+    def on(self, occasion: Occasion) -> CuttingRoom:
+        """This room, for what is asked for on *occasion*."""
+        return CuttingRoom(self.lifecycle.on(occasion))
 
     def clip_of(self, generation: str) -> Clip:
         """The finished clip of a generation, if it is in the library. Raises InvalidInput."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from comfy_api.latest import ComfyAPI, InputImpl, io, ui
 
+from . import runs
 from .generation.clock import Clock
 from .generation.credentials import redact
 from .generation.errors import GenerationError, Interrupted
@@ -96,9 +97,13 @@ async def film(node: Any, make: Callable[[Studio, Clock, Report], Film]) -> Any:
     wanted = linked(node)
     made: Film | None = None
 
+    occasion, prompt = runs.occasion(node), node.hidden.prompt or {}
+
     def work(clock: Clock, report: Report) -> tuple[Any, Any, Any]:
         nonlocal made
-        made = make(studio(), clock, report)
+        there = studio()
+        runs.check(there, occasion.run, prompt)
+        made = make(there.on(occasion), clock, report)
         shown = preview(made.path)  # here: it copies the clip where a library on another disk needs that
         return *decoded(made.path, 0 in wanted, 2 in wanted, clock, report), shown
 

@@ -56,7 +56,7 @@ def generating(**fields: Any) -> Any:
     return schema(
         category=CATEGORY,
         outputs=film_outputs(),
-        hidden=[io.Hidden.unique_id, io.Hidden.prompt],
+        hidden=[io.Hidden.unique_id, io.Hidden.prompt, io.Hidden.extra_pnginfo],
         has_intermediate_output=True,
         **fields,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from .generation.errors import InvalidInput
 from .generation.journal import Journal
 from .generation.library import Library
 from .generation.lifecycle import Lifecycle
+from .generation.records import Occasion
 from .generation.request import GenerationRequest, Operation, StillImage
 from .generation.selection import AUTO
+from .generation.spending import LimitsFile
 from .generation.waiting import Report
 from .hosting import HOSTS
 from .media import clips
@@ -30,6 +33,7 @@ class Studio:
         """The owner's folder: journal and keys."""
         self.credentials = Credentials(private)
         self.library = Library(library)
+        self.limits = LimitsFile(private)
         self.lifecycle = Lifecycle(
             journal=Journal.at(private),
             library=self.library,
@@ -37,8 +41,16 @@ class Studio:
             providers=PROVIDERS,
             hosts=HOSTS,
             inspect=clips.inspect,
+            limits=self.limits.load,
         )
         self.cutting = CuttingRoom(self.lifecycle)
+
+    def on(self, occasion: Occasion) -> Studio:
+        """This studio, for what is asked for on *occasion*."""
+        other = copy.copy(self)
+        other.cutting = self.cutting.on(occasion)
+        other.lifecycle = other.cutting.lifecycle
+        return other
 
     def text_to_video(self, settings: Settings, *, clock: Clock, report: Report) -> Film:
         """A clip from a prompt. Raises everything in `generation.errors`."""

@@ -139,7 +139,8 @@ def test_four_shots_of_one_graph_take_as_long_as_one(tmp_path):
     assert history["status"]["status_str"] == "success", history["status"]["messages"]
     assert len(luma.creates) == 4
     print(f"four shots whose jobs take 5 s: {took:.1f} s")
-    assert took < 10  # one after the other would be 20 s
+    # A job that ends this early is seen at the second look, at 10 s; one after the other would be 40 s.
+    assert took < 20
 
 
 def test_a_killed_comfyui_loses_nothing_and_buys_nothing_again(tmp_path):

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
 _USERINFO: Final = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*://)[^\s/\"'<>]*@")
 _QUERY: Final = re.compile(r"(?i)\b(https?://[^\s?#\"'<>]+)[?#][^\s\"'<>]*")
@@ -18,6 +19,10 @@ _BEARER: Final = re.compile(r"\b((?i:bearer|basic))\s+(?=[^\s\"'<>,;]*[0-9A-Z=+/
 _KEY: Final = re.compile(
     r"(?i)(?<![a-z])(key|token|secret)([\s:=\"']+)(?=[^\s\"'<>,;]*\d)[A-Za-z0-9._~+/=-]{12,}"
 )
+_SECRET_NAME: Final = re.compile(
+    r"(?i)(?:^|_)(?:(?:API|ACCESS|SECRET|PRIVATE)?KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|BEARER|PAT)(?:_|$)"
+)
+_PASSWORD: Final = re.compile(r"(?i)^[a-z][a-z0-9+.-]*://[^\s/:@]*:([^\s@]{6,})@")
 _known: set[str] = set()
 
 
@@ -81,6 +86,21 @@ class Credentials:
         complete = {name: secret for name, secret in found.items() if secret is not None}
         return complete if len(complete) == len(names) else None
 
+    def secrets(self) -> dict[str, Secret]:
+        """Every key on this machine by its name, whatever it is for: what nothing may ever hold.
+
+        Names tell: of the environment's variables and of the file's entries. Addresses of anything, such as a
+        database or a proxy, count for the password in them.
+        """
+        found: dict[str, Secret] = {}
+        for name, value in {**self._saved(), **os.environ}.items():
+            address = _PASSWORD.search(value)
+            if address is not None:
+                found[name] = Secret(unquote(address[1]))
+            elif _SECRET_NAME.search(name) and _could_be_a_key(value.strip()):
+                found[name] = Secret(value.strip())
+        return found
+
     def account(self, names: Iterable[str]) -> str:
         """A mark for the account that *names* sign in to: another one for another key, with nothing of it inside."""
         told = "\0".join(f"{name}={self.setting(name)}" for name in names)
@@ -134,6 +154,12 @@ class Credentials:
         # -sig: people edit this file, and some editors put a mark before its first letter
         content = json.loads(self.path.read_text(encoding="utf-8-sig"))
         return {name: value for name, value in content.items() if isinstance(value, str)}
+
+
+def _could_be_a_key(value: str) -> bool:
+    """Not "disabled", no path, no sentence."""
+    telling = len(value) >= 20 or any(letter.isdigit() for letter in value)
+    return len(value) >= 8 and telling and not value.startswith(("/", "~", ".")) and len(value.split()) == 1
 
 
 def missing(names: Iterable[str], credentials: Credentials) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,7 +67,6 @@ class _Asking:
     """Name of a provider, or "auto": whoever sold it already, else the cheapest."""
     clock: Clock
     report: Report
-    occasion: Occasion = NO_OCCASION
     sends: bool = True
     alone: Callable[[], bool] = lambda: True
     """Whether nobody else in this process waits for the same clip."""
@@ -93,6 +93,7 @@ class Lifecycle:
         self.ledger = Ledger(journal)
         self.limits = limits
         """What the machine's owner allows to be spent, as it is now."""
+        self.occasion = NO_OCCASION
         self.library = library
         self.credentials = credentials
         self.sellers = Connections(providers, credentials)
@@ -102,6 +103,12 @@ class Lifecycle:
         self._limiter = Limiter(journal, credentials.setting)
         self._finishing = Finishing(journal, library, inspect)
         self._sharing: Sharing[Clip] = Sharing()
+
+    def on(self, occasion: Occasion) -> Lifecycle:
+        """This lifecycle, for what is asked for on *occasion*."""
+        other = copy.copy(self)
+        other.occasion = occasion
+        return other
 
     def select(self, request: GenerationRequest, provider: str = AUTO) -> Selection:
         """Who would serve *request* now. Raises UnsupportedRequest, MissingCredentials."""
@@ -128,7 +135,6 @@ class Lifecycle:
         *,
         clock: Clock,
         report: Report,
-        occasion: Occasion = NO_OCCASION,
     ) -> Clip:
         """The clip for *request*: the one already bought, else a new one, bought once.
 
@@ -140,7 +146,7 @@ class Lifecycle:
         else:
             chosen = self.select(request, provider)
             seller = chosen.provider
-        asking = _Asking(request, seller.name if seller.local else provider, clock, report, occasion)
+        asking = _Asking(request, seller.name if seller.local else provider, clock, report)
         # With "auto" the cheapest may be another one for the next who asks, and it is still the same purchase.
         sellers = [seller.name] if seller.local or provider != AUTO else [AUTO, seller.name]
         keys = [(request.fingerprint, request.take, name) for name in sellers]
@@ -284,7 +290,7 @@ class Lifecycle:
         provider, offer = chosen.provider, chosen.offer
         client = self.sellers.client(provider, clock)
         price = self.prices.quote(provider, offer, request, clock)
-        reserve = self._affordable(provider, price, request, asking.occasion)
+        reserve = self._affordable(provider, price, request, self.occasion)
         pictures = self.uploads.pictures(provider, client, request, clock=clock, report=report)
         body = provider.encode(request, pictures)
         refusals = 0
@@ -297,7 +303,7 @@ class Lifecycle:
                     account=client.account,
                     estimate_usd=price.usd,
                     anywhere=asking.seller == AUTO,
-                    occasion=asking.occasion,
+                    occasion=self.occasion,
                     reserve=reserve,
                     clock=clock,
                     report=report,

@@ -19,6 +19,8 @@ from .waiting import Report
 
 LOOK: Final = 1.0
 """Seconds between two looks at whether there is room."""
+STEP: Final = 0.1
+"""Seconds between two looks at whether the line has moved."""
 MOST_REFUSALS: Final = 8
 """So many answers "too many requests" to one create, and the person decides."""
 LONGEST_HOLD: Final = 300.0
@@ -54,7 +56,7 @@ class Limiter:
         limits = self.limits(provider)
         limited = limits.concurrent is not None or limits.per_minute is not None
         kept = Sent(endpoint=offer.endpoint, body=body, account=account) if provider.resend_life else None
-        ticket = object()
+        ticket, came = object(), clock.elapsed()
         with self._lock:
             line = self._lines.setdefault(provider.name, [])
             line.append(ticket)
@@ -84,8 +86,9 @@ class Limiter:
                 else:
                     why = f"{before} before this one"
                 clock.check()
-                report(f"waiting in line for {provider.title}: {why}")
-                clock.sleep(min(held, LOOK) if held > 0 else LOOK)
+                if clock.elapsed() - came >= LOOK or not before:
+                    report(f"waiting in line for {provider.title}: {why}")
+                clock.sleep(min(held, LOOK) if held > 0 else STEP if before else LOOK)
         finally:
             with self._lock:
                 line.remove(ticket)

@@ -266,8 +266,8 @@ class ComfyRouter(Provider):
         try:
             given = client.call("POST", "customers/storage", asked)
             client.send_file(text(given["upload_url"]), still.encode(kind), {"Content-Type": kind})
-        except Unauthorized:
-            raise
+        except Unauthorized as error:
+            raise Unauthorized(f"{error} No clip was bought, nothing was billed.") from None
         except GenerationError as error:
             raise UploadFailed(
                 f"The picture could not be put into Comfy's storage: {error} No clip was bought, nothing was billed."

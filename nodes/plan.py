@@ -1,0 +1,282 @@
+"""What a queued graph would buy, read from its prompt before any shot is made: all of it is affordable, or none.
+
+The pictures of a shot are not known yet, only that there are some: what is known of them later, and every price, is
+checked again as each shot is bought. Only that check holds against a hostile prompt; this one is for the artist, who
+wants to hear "too much" before the first of six shots and not at the fifth.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from math import ceil
+from typing import Any, Final
+
+from .film import MATCH_FIRST_FRAME, Settings, request_for
+from .generation import budget
+from .generation.errors import GenerationError, LimitReached
+from .generation.lifecycle import Lifecycle
+from .generation.ray import DURATIONS, FRAMES_PER_SECOND, MODELS, RESOLUTIONS
+from .generation.request import GenerationRequest, MiddleFrame, Operation, StillImage
+from .generation.selection import AUTO
+from .generation.spending import over
+
+Prompt = Mapping[str, Mapping[str, Any]]
+"""A queued graph as ComfyUI executes it: {node id: {class_type, inputs}}; a list of two as input is a link."""
+
+BUYING: Final = {
+    "RayTextToVideo": Operation.TEXT_TO_VIDEO,
+    "RayImageToVideo": Operation.IMAGE_TO_VIDEO,
+    "RayKeyframesToVideo": Operation.KEYFRAMES_TO_VIDEO,
+    "RayExtendVideo": Operation.EXTEND_VIDEO,
+}
+"""The nodes that buy clips."""
+_WORDS: Final = "a shot whose words are not known yet"
+_MOST: Final = 48
+"""Combinations of linked widgets that are looked at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shot:
+    """A node that may buy clips."""
+
+    node: str
+    title: str
+    requests: tuple[GenerationRequest, ...]
+    """What one clip of it may be: several where a widget is linked, so that its value is not known yet."""
+    provider: str
+    marks: tuple[str, ...]
+    """For each clip of it a mark, see `Occasion.shot`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quoted:
+    """A shot with what its clips would cost."""
+
+    shot: Shot
+    clips: int
+    """Those that would be bought now."""
+    provider: str
+    usd: Decimal
+    """What one of them counts."""
+
+
+def shots(prompt: Prompt, wanted: Collection[str] | None = None) -> list[Shot]:
+    """The shots of *prompt*, in its order; with *wanted* only those among these nodes."""
+    found = []
+    for node_id, node in prompt.items():
+        operation = BUYING.get(str(node.get("class_type")))
+        if operation is None or (wanted is not None and node_id not in wanted):
+            continue
+        given = node.get("inputs", {})
+        own = mark(prompt, node_id)
+        clips = _clips(prompt, given) if operation is Operation.EXTEND_VIDEO else 1
+        found.append(
+            Shot(
+                node=node_id,
+                title=str((node.get("_meta") or {}).get("title") or node["class_type"]),
+                requests=tuple(itertools.islice(_requests(prompt, operation, given), _MOST)),
+                provider=given["provider"] if isinstance(given.get("provider"), str) else AUTO,
+                marks=tuple(numbered(own, number) for number in range(1, clips + 1)),
+            )
+        )
+    return found
+
+
+def mark(prompt: Prompt, node_id: str) -> str:
+    """A mark for a node with everything that leads to it: the same graph gives the same one, whatever its ids are."""
+    known: dict[str, str] = {}
+
+    def of(node_id: str, above: frozenset[str]) -> str:
+        if node_id in known:
+            return known[node_id]
+        node = prompt.get(node_id)
+        if node is None or node_id in above:
+            return ""
+        inputs = {
+            name: [of(str(value[0]), above | {node_id}), value[1]] if _linked(value) else value
+            for name, value in sorted(node.get("inputs", {}).items())
+            if not name.startswith("_")
+        }
+        told = json.dumps([node.get("class_type"), inputs], sort_keys=True, default=str)
+        known[node_id] = hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+        return known[node_id]
+
+    return of(node_id, frozenset())
+
+
+def numbered(own: str, number: int) -> str:
+    """The mark of one of several clips of a node."""
+    return own if number == 1 else f"{own}/{number}"
+
+
+def quote(lifecycle: Lifecycle, planned: Sequence[Shot]) -> list[Quoted]:
+    """What would be bought now and for how much. A shot that would be refused costs nothing: its node says why."""
+    owned = lifecycle.ledger.owned({each for shot in planned for each in shot.marks})
+    quoted = []
+    for shot in planned:
+        clips = sum(each not in owned for each in shot.marks)
+        prices = [price for request in shot.requests for price in _price(lifecycle, request, shot.provider)]
+        if clips and prices:
+            provider, usd = max(prices, key=lambda price: price[1])
+            quoted.append(Quoted(shot=shot, clips=clips, provider=provider, usd=usd))
+    return quoted
+
+
+def check(lifecycle: Lifecycle, run: str, planned: Sequence[Shot]) -> None:
+    """Raise LimitReached where all of *planned* together would cross one of the owner's limits.
+
+    Names every shot with its price, and what would be cheaper. Nothing was uploaded or sent.
+    """
+    quoted = [each for each in quote(lifecycle, planned) if each.usd]
+    if not quoted:
+        return
+    more: dict[str, Decimal] = {}
+    for each in quoted:
+        more[each.provider] = more.get(each.provider, Decimal(0)) + each.usd * each.clips
+    dearest = max(each.usd for each in quoted)
+    crossing = lifecycle.ledger.crossed(more, dearest, lifecycle.limits(), run)
+    if crossing is None:
+        return
+    total = sum(more.values(), Decimal(0))
+    what = "; ".join(_line(each) for each in quoted)
+    number = sum(each.clips for each in quoted)
+    asked = f"This run would buy {number} clip{'s' * (number > 1)} for {budget.dollars(total)}: {what}."
+    cheaper = _cheaper(lifecycle, quoted, total)
+    error = over(crossing, asked)
+    raise LimitReached(f"{error}{cheaper}") from None
+
+
+def _line(quoted: Quoted) -> str:
+    request = quoted.shot.requests[0]
+    times = f"{quoted.clips} x " if quoted.clips > 1 else ""
+    return (
+        f"{quoted.shot.title} (node {quoted.shot.node}) {times}{budget.dollars(quoted.usd)}, {request.model} "
+        f"{request.resolution} {request.duration} s at {quoted.provider}"
+    )
+
+
+def _cheaper(lifecycle: Lifecycle, quoted: Sequence[Quoted], total: Decimal) -> str:
+    """What the same shots cost in a cheaper way, as a sentence; empty where nobody sells one."""
+    ways = []
+    for words, changes in (
+        ("as ray-flash-2", {"model": "ray-flash-2"}),
+        ("at 540p", {"resolution": "540p"}),
+        ("as ray-flash-2 at 540p", {"model": "ray-flash-2", "resolution": "540p"}),
+    ):
+        together = Decimal(0)
+        for each in quoted:
+            first = each.shot.requests[0]
+            request = replace(
+                first,
+                model=changes.get("model", first.model),
+                resolution=changes.get("resolution", first.resolution),
+            )
+            prices = list(_price(lifecycle, request, each.shot.provider)) or list(
+                _price(lifecycle, request, AUTO)
+            )
+            if not prices:
+                break
+            together += prices[0][1] * each.clips
+        else:
+            if together < total:
+                ways.append(f"{words} {budget.dollars(together)}")
+    return f" Cheaper: {', '.join(ways)}." if ways else ""
+
+
+def _price(lifecycle: Lifecycle, request: GenerationRequest, provider: str) -> Iterator[tuple[str, Decimal]]:
+    """Who would make *request* and what it counts; nothing where it is owned or refused."""
+    try:
+        quoted = lifecycle.quote(request, provider)
+    except GenerationError:
+        return
+    if not quoted.recalled:
+        yield quoted.provider, budget.counted(quoted, lifecycle.sellers.providers, request)
+
+
+def _requests(prompt: Prompt, operation: Operation, given: Mapping[str, Any]) -> Iterator[GenerationRequest]:
+    """What a clip of a node may be, as far as its widgets tell."""
+
+    def told(name: str, choices: Sequence[Any], otherwise: Any) -> Sequence[Any]:
+        value = given.get(name, otherwise)
+        return choices if _linked(value) else [value]
+
+    words = given.get("prompt", "")
+    ratio = given.get("aspect_ratio", "16:9")
+    take = given.get("take", 1)
+    for model, resolution, duration in itertools.product(
+        told("model", MODELS, Settings.model),
+        told("resolution", RESOLUTIONS, Settings.resolution),
+        told("duration", [f"{seconds} s" for seconds in DURATIONS], "5 s"),
+    ):
+        settings = Settings(
+            prompt=words if isinstance(words, str) and words.strip() else _WORDS,
+            model=str(model),
+            resolution=str(resolution),
+            duration=_seconds(duration),
+            aspect_ratio=ratio if isinstance(ratio, str) and ratio != MATCH_FIRST_FRAME else "16:9",
+            loop=given.get("loop") is True and operation is not Operation.EXTEND_VIDEO,
+            take=take if isinstance(take, int) else 1,
+            concepts=_concepts(prompt, given.get("concepts")),
+            enhance_prompt=given.get("enhance_prompt") is True,
+        )
+        first, last = _linked(given.get("first_frame")), _linked(given.get("last_frame"))
+        match operation:
+            case Operation.TEXT_TO_VIDEO:
+                yield request_for(settings, operation)
+            case Operation.KEYFRAMES_TO_VIDEO if last or _linked(given.get("keyframes")):
+                middle = (MiddleFrame(FRAMES_PER_SECOND, _STILL),) if _linked(given.get("keyframes")) else ()
+                yield request_for(
+                    settings, operation, _STILL if first else None, _STILL if last else None, middle
+                )
+            case Operation.EXTEND_VIDEO if given.get("direction") == "backward":
+                # As long as the provider's own extend costs what a clip costs, which it does everywhere so far.
+                yield request_for(settings, Operation.KEYFRAMES_TO_VIDEO, last_frame=_STILL)
+            case _:
+                yield request_for(settings, Operation.IMAGE_TO_VIDEO, first_frame=_STILL)
+
+
+def _concepts(prompt: Prompt, value: Any) -> tuple[str, ...]:
+    """The camera moves that lead to a node, as far as they stand in widgets."""
+    found: list[str] = []
+    seen: set[str] = set()
+    while isinstance(value, list) and _linked(value) and str(value[0]) not in seen:
+        seen.add(str(value[0]))
+        inputs = (prompt.get(str(value[0])) or {}).get("inputs", {})
+        moves = [each for name, each in sorted(inputs.items()) if name.startswith("concept_")]
+        found = [each for each in moves if isinstance(each, str) and each != "none"] + found
+        value = inputs.get("concepts")
+    return tuple(dict.fromkeys(found))
+
+
+def _clips(prompt: Prompt, given: Mapping[str, Any]) -> int:
+    """How many clips an extend adds at most: the film before it is as long as its node says, or one clip."""
+    length, duration = given.get("length", 15), _seconds(given.get("duration"))
+    have, source = 5, given.get("generation")
+    if isinstance(source, list) and _linked(source):
+        before = (prompt.get(str(source[0])) or {}).get("inputs", {})
+        told = before.get("length", _seconds(before.get("duration")))
+        have = told if isinstance(told, int) else 5
+    missing = (length if isinstance(length, int) else 30) - have
+    return max(ceil((missing - 0.25) / duration), 1)
+
+
+def _seconds(told: Any) -> int:
+    words = str(told).removesuffix(" s")
+    return int(words) if words.isdecimal() and int(words) else 5
+
+
+def _linked(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[1], int)
+
+
+def _no_picture(media_type: str) -> bytes:
+    raise ValueError(f"a picture that is not made yet was asked for as {media_type}")
+
+
+_STILL: Final = StillImage(width=1280, height=720, sha256="0" * 64, encode=_no_picture)
+"""In place of a picture that another node has still to make."""

@@ -1,0 +1,85 @@
+"""One press of Queue as ComfyUI runs it: which it is, which nodes it runs, and whether all of it is affordable."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from .generation.errors import LimitReached
+from .generation.records import Occasion
+
+if TYPE_CHECKING:
+    from .studio import Studio
+
+_MOST: Final = 64
+_planning = threading.Lock()
+_planned: dict[str, str | None] = {}
+"""By run: why the whole graph was refused, or None. The last few."""
+
+
+def occasion(node: Any) -> Occasion:
+    """Which press of Queue, of which workflow, made *node* run."""
+    from .plan import mark
+
+    workflow = (node.hidden.extra_pnginfo or {}).get("workflow")
+    return Occasion(
+        run=_run(),
+        workflow=str(workflow.get("id") or "") if isinstance(workflow, dict) else "",
+        shot=mark(node.hidden.prompt or {}, node.hidden.unique_id),
+    )
+
+
+def check(studio: Studio, run: str, prompt: dict[str, Any]) -> None:
+    """Refuse the whole graph where it would cost more than its owner allows, while nothing of it is bought.
+
+    Asked by the first node of a run; those that start beside it wait for the answer. Raises LimitReached.
+    """
+    from . import plan
+
+    with _planning:
+        if run in _planned:
+            refusal = _planned[run]
+        else:
+            refusal = None
+            try:
+                plan.check(studio.lifecycle, run, plan.shots(prompt, executed(prompt)))
+            except LimitReached as error:
+                refusal = str(error)
+            if run:
+                _planned[run] = refusal
+            while len(_planned) > _MOST:
+                del _planned[next(iter(_planned))]
+    if refusal is not None:
+        raise LimitReached(refusal)
+
+
+def executed(prompt: dict[str, Any]) -> set[str] | None:
+    """The nodes that ComfyUI will run: those that lead to an output. None where that cannot be told."""
+    try:
+        known = importlib.import_module("nodes").NODE_CLASS_MAPPINGS
+    except (ImportError, AttributeError):
+        return None
+    ends = [
+        node_id
+        for node_id, node in prompt.items()
+        if getattr(known.get(node.get("class_type")), "OUTPUT_NODE", False)
+    ]
+    if not ends:
+        return None
+    found: set[str] = set()
+    while ends:
+        node_id = ends.pop()
+        if node_id not in found and node_id in prompt:
+            found.add(node_id)
+            inputs = prompt[node_id].get("inputs", {}).values()
+            ends += [str(value[0]) for value in inputs if isinstance(value, list) and len(value) == 2]
+    return found
+
+
+def _run() -> str:
+    try:
+        context = importlib.import_module("comfy_execution.utils").get_executing_context()
+    except (ImportError, AttributeError):  # an older ComfyUI: every clip is a run of its own
+        return ""
+    return str(context.prompt_id) if context is not None else ""
