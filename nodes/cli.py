@@ -9,14 +9,12 @@ import json
 import platform
 import shutil
 import sys
-import time
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from . import tables, terminal
+from . import money, tables, terminal
 from .film import Film, Frames, Settings
 from .generation.credentials import redact
 from .generation.errors import (
@@ -25,6 +23,7 @@ from .generation.errors import (
     HostingRequired,
     Interrupted,
     InvalidInput,
+    LimitReached,
     MissingCredentials,
     StillRunning,
     SubmissionUncertain,
@@ -56,7 +55,7 @@ EXIT_CODES: Final = """exit codes:
   2    refused before anything was sent or billed
   3    paid, or perhaps paid, and not here yet: `luma-ray collect` brings it
   130  stopped with Ctrl-C; a submitted job is kept and can be collected"""
-_REFUSED = (InvalidInput, UnsupportedRequest, MissingCredentials, HostingRequired)
+_REFUSED = (InvalidInput, UnsupportedRequest, MissingCredentials, HostingRequired, LimitReached)
 _COLLECTABLE = (StillRunning, DownloadFailed, SubmissionUncertain, UnexpectedReply)
 
 
@@ -151,8 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     collect.add_argument("ids", nargs="*", help="our id (ray-...) or the provider's own")
     collect.add_argument("--provider", default=AUTO, choices=[AUTO, *(p.name for p in PROVIDERS)])
-    ledger = command("ledger", _ledger, "what was bought, and for how much")
-    ledger.add_argument("--all", action="store_true", help="free previews too")
+    money.add(command, _studio)
     command("providers", _providers, "what is sold where, and for how much")
     command("doctor", _doctor, "what is configured here, and what would work; never shows a key")
     key = command(
@@ -308,30 +306,6 @@ def _collect(options: argparse.Namespace) -> tuple[Any, str]:
         raise last
     words = "\n".join(f"{clip['path']}\n{clip['summary']}" for clip in collected) or "Nothing to collect."
     return {"collected": collected, "failed": troubles}, words
-
-
-def _ledger(options: argparse.Namespace) -> tuple[Any, str]:
-    entries = [e for e in _studio().lifecycle.journal.entries(limit=10_000) if options.all or not e.local]
-    spent = sum((e.usd or Decimal(0) for e in entries if e.state in ("submitted", "completed")), Decimal(0))
-    header = ("id", "when", "provider", "model", "operation", "take", "state", "USD")
-    rows = [
-        (
-            e.id,
-            time.strftime("%Y-%m-%d %H:%M", time.localtime(e.created_at)),
-            e.provider,
-            e.model,
-            e.operation,
-            str(e.take),
-            e.state,
-            f"{e.usd:.2f}{'' if e.billed_usd is not None else ' est.'}" if e.usd is not None else "unknown",
-        )
-        for e in entries
-    ]
-    words = (
-        tables.text(header, rows)
-        + f"\n{len(rows)} {'generation' if len(rows) == 1 else 'generations'}, ${spent:.2f} in all"
-    )
-    return {"generations": [_row(e) for e in entries], "usd": str(spent)}, words
 
 
 def _row(entry: Entry) -> dict[str, Any]:
