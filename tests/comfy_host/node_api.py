@@ -279,6 +279,8 @@ class ComfyNode:
 
     RELATIVE_PYTHON_MODULE: str | None = None
     SCHEMA: Schema | None = None
+    OUTPUT_NODE: bool | None = None
+    """Set by GET_SCHEMA; the older kind of nodes has it as an attribute, and ComfyUI looks at nothing else."""
     hidden: HiddenHolder | None = None
 
     @classmethod
@@ -316,6 +318,7 @@ class ComfyNode:
         schema.validate()
         # On a locked clone this raises, there as here: inside execute, read cls.SCHEMA.
         cls.SCHEMA = schema
+        cls.OUTPUT_NODE = schema.is_output_node
         return schema
 
     @classmethod
