@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 from pathlib import Path
+from typing import Final
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import host
+from . import host, routes
 from .camera_concepts import RayCameraConcepts
 from .collect_generation import RayCollectGeneration
 from .extend_video import RayExtendVideo
 from .frames import RayFrames
+from .generation.clock import Clock
 from .image_to_video import RayImageToVideo
 from .join_clips import RayJoinClips
 from .keyframe import RayKeyframe
@@ -30,6 +33,10 @@ NODES: list[type[io.ComfyNode]] = [
     RayCollectGeneration,
     RayKeyframe,
 ]
+COLLECT: Final = "LUMA_RAY_COLLECT"
+"""Environment variable: off leaves unfinished generations alone until somebody asks for them."""
+COLLECT_AFTER: Final = 10.0
+"""Seconds after the start until unfinished generations are looked for."""
 _PICTURES = Path(__file__).resolve().parent.parent / "example_workflows" / "inputs"
 
 
@@ -49,6 +56,10 @@ def _set_up() -> None:
 
     ids = frozenset(node.GET_SCHEMA().node_id for node in NODES)
     PromptServer.instance.add_on_prompt_handler(lambda body: host.mark_linked(body, ids))
+    # Long after ComfyUI is there: collecting opens the journal and asks providers.
+    collector = routes.register(PromptServer.instance)
+    if os.environ.get(COLLECT, "").lower() not in ("off", "0", "no"):
+        collector.start(COLLECT_AFTER, Clock())
     try:
         host.put_example_pictures(_PICTURES)
     except OSError:

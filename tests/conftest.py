@@ -75,6 +75,7 @@ def _nothing_of_this_machine_reaches_a_test(monkeypatch, tmp_path):
         if name.startswith(_PROVIDERS) or name.upper() in _NETWORK:
             monkeypatch.delenv(name)
     monkeypatch.setenv("LUMA_RAY_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LUMA_RAY_COLLECT", "off")
     monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):

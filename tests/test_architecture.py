@@ -33,12 +33,13 @@ PLACES = {
     ),
     "boto3": ("nodes.hosting.s3", "nodes.generation.amazon"),
     "botocore": ("nodes.hosting.s3", "nodes.generation.amazon"),
+    "aiohttp": ("nodes.routes",),
     "torch": ("nodes.media",),
     "PIL": ("nodes.media",),
     "av": ("nodes.media",),
     "numpy": ("nodes.media",),
 }
-IN_FUNCTIONS_ONLY = {"boto3", "botocore"}
+IN_FUNCTIONS_ONLY = {"boto3", "botocore", "aiohttp"}
 """Optional, or too slow to import before they are needed."""
 
 PACKAGES = {
