@@ -387,3 +387,15 @@ def test_an_amount_that_is_none_is_not_saved(file):
 def test_a_file_that_an_editor_marked_is_read(file):
     file.path.write_text(json.dumps({"per_day": 3}), "utf-8-sig")
     assert file.load().per_day == 3
+
+
+def test_readme_names_the_defaults():
+    readme = (TESTS.parent / "README.md").read_text("utf-8")
+    limits = SpendingLimits()
+    for words, usd in (
+        ("one clip", limits.per_generation),
+        ("one press of *Run*", limits.per_run),
+        ("a day", limits.per_day),
+        ("a month", limits.per_month),
+    ):
+        assert f"| {words} | ${usd} |" in readme
