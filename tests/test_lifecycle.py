@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from decimal import Decimal
 
 import pytest
@@ -402,3 +403,19 @@ def test_a_job_of_another_generation_is_not_given_away(desk):
     (wanted,) = desk.lifecycle.journal.entries(("uncertain",))
     with pytest.raises(errors.InvalidInput, match="belongs to another"):
         desk.lifecycle.found(wanted.id, other.entry.job.id, clock=desk.clock)
+
+
+def test_a_clip_that_was_thrown_away_is_told_with_the_time_until_which_it_could_be_had(desk):
+    desk.provider.keeps = 3600
+    desk.provider.downloads = [errors.DownloadFailed("403.")] * 4
+    with pytest.raises(errors.DownloadFailed, match="keeps a finished clip for 1 hour only"):
+        desk.generate()
+    desk.clock.sleep(2 * 3600)
+    desk.provider.downloads = [errors.DownloadFailed("403.")] * 4
+    (row,) = desk.lifecycle.journal.entries()
+    until = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.done_at + 3600))
+    with pytest.raises(errors.DownloadFailed, match=f"until about {until}.*luma-ray receipt {row.id}"):
+        desk.generate()
+    desk.provider.statuses = [Failed(reason="It is gone.", billing="It was billed.")]
+    with pytest.raises(errors.GenerationFailed, match=f"until about {until}"):
+        desk.generate()

@@ -91,27 +91,35 @@ class Finishing:
                 )
             except Interrupted:
                 if attempt:
-                    self._stopped(provider, client, entry)
+                    self._stopped(provider, client, entry, clock)
                 raise
             try:
                 return self._keep(provider, client, done, entry, request, clock, report)
             except (DownloadFailed, BrokenClip) as error:
                 trouble = str(error)
             except Interrupted:
-                self._stopped(provider, client, entry)
+                self._stopped(provider, client, entry, clock)
         if provider.local:
             raise DownloadFailed(
                 f"The preview could not be made: {trouble} It is free (generation {entry.id})."
             )
+        time_left = kept(provider, self._now(entry), clock.now())
         raise DownloadFailed(
             f"The clip is finished at {client.title}, and its file did not arrive: {trouble} It is paid and "
-            f"kept: queue again, or collect generation {entry.id} later.{kept(provider)}"
+            f"kept: queue again, or collect generation {entry.id} later.{time_left}"
         )
 
-    def _stopped(self, provider: Provider, client: Client, entry: Entry) -> NoReturn:
+    def _now(self, entry: Entry) -> Entry:
+        """The row as it is now: since *entry* was read the job may have been seen done."""
+        try:
+            return self._journal.get(entry.id) or entry
+        except JournalUnavailable:
+            return entry
+
+    def _stopped(self, provider: Provider, client: Client, entry: Entry, clock: Clock) -> NoReturn:
         """The person stopped a job that is done: it is not cancelled any more."""
         if provider.local:
-            stop(provider, client, self._journal, entry)
+            stop(provider, client, self._journal, entry, clock=clock)
         raise Interrupted(
             f"Stopped while the finished clip of generation {entry.id} was being downloaded. It is paid and kept: "
             "queue again to bring it here, free of further charge."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from typing import Final, NoReturn, Protocol
 
 from .budget import sensible
@@ -67,7 +68,7 @@ def wait(
     last_look: float | None = None
     while True:
         if clock.stopped:
-            stop(provider, client, journal, entry, alone=alone())
+            stop(provider, client, journal, entry, clock=clock, alone=alone())
         asked_to_wait = 0.0
         looked = clock.elapsed()
         try:
@@ -81,13 +82,14 @@ def wait(
             strange += 1
             if strange >= STRANGE_ANSWERS:
                 raise UnexpectedReply(
-                    f"{error} The job is kept: collect generation {entry.id} later.{kept(provider)}"
+                    f"{error} The job is kept: collect generation {entry.id} later."
+                    f"{kept(provider, entry, clock.now())}"
                 ) from None
             status = Pending(note="an unreadable answer; asking again")
         except Rejected as error:
             raise type(error)(
                 f"{error} Asked about generation {entry.id} ({client.title} job {job.id}), which stays in the "
-                f"journal and can be collected later.{kept(provider)}{_gone(entry)}"
+                f"journal and can be collected later.{kept(provider, entry, clock.now())}{_gone(entry)}"
             ) from None
         now = clock.elapsed()
         waited = now - started + before
@@ -102,11 +104,13 @@ def wait(
             case Failed(reason=reason, billing=billing):
                 with suppress(JournalUnavailable):  # then the next who asks records it
                     journal.failed(entry.id, reason, billed_usd=sensible(status.billed_usd))
-                raise GenerationFailed(f"{reason} {billing} (generation {entry.id}){_gone(entry)}")
+                raise GenerationFailed(
+                    f"{reason} {billing} (generation {entry.id}){_gone(entry)}{_late(provider, entry, clock)}"
+                )
         if now - started > provider.patience:
             raise StillRunning(
                 f"{client.title} has not finished generation {entry.id} after {(now - started) / 60:.0f} minutes. "
-                f"Nothing is lost: queue again or collect it later.{kept(provider)}"
+                f"Nothing is lost: queue again or collect it later.{kept(provider, entry, clock.now())}"
             )
         fraction = min(waited / max(pace.typical, 1), 1) * 0.95
         usual = f" of about {pace.typical:.0f} s" if waited < pace.late else ""
@@ -136,8 +140,19 @@ def _gone(entry: Entry) -> str:
     )
 
 
+def _late(provider: Provider, entry: Entry, clock: Clock) -> str:
+    """Of a job that was seen done and whose clip never came: until when it could be had."""
+    return kept(provider, entry, clock.now()) if entry.done_at is not None else ""
+
+
 def stop(
-    provider: Provider, client: Client, journal: Journal, entry: Entry, *, alone: bool = True
+    provider: Provider,
+    client: Client,
+    journal: Journal,
+    entry: Entry,
+    *,
+    clock: Clock,
+    alone: bool = True,
 ) -> NoReturn:
     """The person stopped the wait: ask the provider to stop, keep the job, say the truth about the bill."""
     if not alone:
@@ -164,13 +179,29 @@ def stop(
     asked = "was asked to stop, and may still bill it." if outcome == "asked" else provider.cancel_notice
     raise Interrupted(
         f"Stopped waiting for generation {entry.id}. {client.title} {asked} Queue again to collect it, free of "
-        f"further charge.{kept(provider)}"
+        f"further charge.{kept(provider, entry, clock.now())}"
     )
 
 
-def kept(provider: Provider) -> str:
-    """How long there is time, in words, where the provider throws finished clips away soon."""
-    if not 0 < provider.keeps <= DAY:
+def kept(provider: Provider, entry: Entry, now: float) -> str:
+    """How long there is time to fetch a clip, in words, where the provider throws finished ones away.
+
+    After that time: until when it could be had, and what helps to ask for the money back.
+    """
+    begun = entry.done_at or entry.submitted_at
+    if not 0 < provider.keeps < float("inf") or begun is None:
+        return ""
+    until = begun + provider.keeps
+    if entry.done_at is not None and now > until:
+        return (
+            f" {provider.title} kept the clip until about {_moment(until)}. If it was billed and never came, "
+            f"`luma-ray receipt {entry.id}` has what {provider.title} wants to know of who asks for the money back."
+        )
+    if provider.keeps > DAY:
         return ""
     hours = provider.keeps / 3600
     return f" {provider.title} keeps a finished clip for {hours:.0f} hour{'s' * (hours >= 1.5)} only."
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")  # noqa: DTZ006 - the owner's own clock
