@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import types
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,24 @@ def luma(monkeypatch):
 
 
 @pytest.fixture(scope="session")
+def postgresql():
+    """A PostgreSQL of this session's own; where there is none, what needs it is skipped."""
+    from databases import started
+
+    server = started()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def journal_url(request, tmp_path):
+    """An empty place for a journal: a file, and once more in a shared database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'journal.db'}"
+    return request.getfixturevalue("postgresql").journal()
+
+
+@pytest.fixture(scope="session")
 def s3_address():
     """An S3 of this process on loopback."""
     from moto.server import ThreadedMotoServer
@@ -49,11 +68,18 @@ def s3_address():
     server.stop()
 
 
+@cache
+def _s3(address):
+    """Once for all tests: making a session takes longer than most of them."""
+    import boto3
+
+    keys = {"aws_access_key_id": "aws-id-0123456789", "aws_secret_access_key": "aws-secret-0123456789"}
+    return boto3.session.Session(region_name="us-east-1", **keys).resource("s3", endpoint_url=address)
+
+
 @pytest.fixture
 def bucket(s3_address, monkeypatch):
     """A bucket for the pictures that a provider takes by URL only, and the pack set up to use it."""
-    import boto3
-
     for name, value in {
         "AWS_ACCESS_KEY_ID": "aws-id-0123456789",
         "AWS_SECRET_ACCESS_KEY": "aws-secret-0123456789",
@@ -62,7 +88,7 @@ def bucket(s3_address, monkeypatch):
         "LUMA_RAY_S3_BUCKET": "pictures",
     }.items():
         monkeypatch.setenv(name, value)
-    made = boto3.session.Session().resource("s3", endpoint_url=s3_address).create_bucket(Bucket="pictures")
+    made = _s3(s3_address).create_bucket(Bucket="pictures")
     yield made
     made.objects.delete()
     made.delete()

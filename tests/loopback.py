@@ -100,19 +100,7 @@ def _usage(*, certificates: bool) -> x509.KeyUsage:
 
 def over_tls(emulator: Emulator, trusted: Authority) -> Emulator:
     """The same emulator behind TLS. Call it before it is started."""
-    start = emulator.start
-
-    def start_with_tls() -> None:
-        start()
-        accept = emulator._server.get_request
-
-        def get_request() -> tuple[Any, Any]:
-            connection, address = accept()
-            return trusted.context.wrap_socket(connection, server_side=True), address
-
-        emulator._server.get_request = get_request
-
-    emulator.start = start_with_tls
+    emulator.tls = trusted.context
     return emulator
 
 

@@ -9,38 +9,40 @@ import socket
 import sys
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import botocore.loaders
 import numpy as np
+import purchase
 import pytest
 import requests
 import urllib3
 from botocore.httpsession import URLLib3Session
 from emulators.bedrock import ACCESS_KEY_ID, BUCKET, BedrockEmulator, Bucket
 from emulators.server import Fault, Reply, Request
-from fakes import FakeClock, Reports, picture, text
+from fakes import FakeClock, picture, text
 from loopback import authority, over_tls
 from luma_ray.nodes.generation import amazon as module
 from luma_ray.nodes.generation import errors
 from luma_ray.nodes.generation.client import Client, decoding
 from luma_ray.nodes.generation.credentials import Credentials
-from luma_ray.nodes.generation.journal import Journal
-from luma_ray.nodes.generation.library import Library
-from luma_ray.nodes.generation.lifecycle import Lifecycle
 from luma_ray.nodes.generation.offer import Completed, Failed, Job, Pending, Unanswered
 from luma_ray.nodes.generation.ray import ASPECT_RATIOS
 from luma_ray.nodes.generation.request import GenerationReference, GenerationRequest, Operation, StillImage
 from luma_ray.nodes.generation.selection import refusals
 from luma_ray.nodes.media import clips, images
 from luma_ray.nodes.providers.bedrock import LARGEST_PICTURE, LINK_LIFE, Bedrock
+from purchase import KEY, A, B, Life, led_to
 
 BEDROCK = Bedrock()
-A, B = picture("ab" * 32), picture("cd" * 32)
-URIS = {"ab" * 32: "data:image/png;base64,QUFB", "cd" * 32: "data:image/jpeg;base64,QkJC"}
-KEY = "a3c47b33-e69b-4247-a4d0-048c803815d1"
+URIS = {A.sha256: "data:image/png;base64,QUFB", B.sha256: "data:image/jpeg;base64,QkJC"}
+ask = partial(text, model="ray-2", resolution="540p")
+image_to_video = partial(ask, operation=Operation.IMAGE_TO_VIDEO, first_frame=A)
+keyframes = partial(ask, operation=Operation.KEYFRAMES_TO_VIDEO, first_frame=A, last_frame=B)
+photograph = partial(purchase.photograph, width=640, height=512)
+"""As small as Bedrock takes them."""
 PLACE = f"s3://{BUCKET}/luma-ray"
 NOBODY = "arn:aws:bedrock:us-west-2:123456789012:async-invoke/abcdefghijkl"
 NOT_BILLED = "Nothing was billed"
@@ -53,10 +55,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def bedrock(monkeypatch, clock):
-    """The emulator, with this process set up to use it."""
-    with BedrockEmulator(now=clock.now) as emulator:
-        for name, value in emulator.environment().items():
-            monkeypatch.setenv(name, value)
+    with led_to(BedrockEmulator(now=clock.now), monkeypatch) as emulator:
         yield emulator
 
 
@@ -65,23 +64,9 @@ def client(tmp_path, clock) -> Client:
     return Client(BEDROCK.title, "", dict, clock, setting=Credentials(tmp_path).setting)
 
 
-def ask(**others: Any) -> GenerationRequest:
-    return text(**{"model": "ray-2", "resolution": "540p", **others})
-
-
-def image_to_video(**others: Any) -> GenerationRequest:
-    return ask(**{"operation": Operation.IMAGE_TO_VIDEO, "first_frame": A, **others})
-
-
-def keyframes(**others: Any) -> GenerationRequest:
-    return ask(**{"operation": Operation.KEYFRAMES_TO_VIDEO, "first_frame": A, "last_frame": B, **others})
-
-
-def photograph(red: int) -> StillImage:
-    pixels = np.zeros((512, 640, 3), np.uint8)
-    pixels[..., 0] = red
-    pixels[..., 1] = np.linspace(0, 255, 640, dtype=np.uint8)
-    return images.still(images.tensor(pixels), name="the photograph")
+@pytest.fixture
+def life(tmp_path, clock) -> Life:
+    return Life(tmp_path, BEDROCK, clock=clock)
 
 
 def submitted(client: Client, request: GenerationRequest | None = None, key: str = KEY) -> Job:
@@ -652,14 +637,8 @@ class TokenService(BedrockEmulator):
 @pytest.fixture
 def with_bearer(bedrock, monkeypatch, tmp_path):
     """Bedrock's API key beside the emulator's S3; boto3 sends it over TLS only."""
-
-    class Closing(BedrockEmulator):
-        def exchange(self, request: Request) -> Reply:
-            reply = super().exchange(request)
-            return replace(reply, headers={**reply.headers, "Connection": "close"})
-
     trusted = authority(tmp_path)
-    with over_tls(Closing(), trusted) as emulator:
+    with over_tls(BedrockEmulator(), trusted) as emulator:
         monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", emulator.origin.replace("http", "https"))
         monkeypatch.setenv("SSL_CERT_FILE", str(trusted.bundle))
         monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", emulator.bearer)
@@ -896,13 +875,6 @@ def test_a_bucket_that_vanishes_while_the_job_runs_is_told(bedrock, client):
     assert "Check that the bucket" in outcome(client, job).reason
 
 
-def test_an_unknown_status_is_no_result(bedrock, client):
-    job = submitted(client)
-    bedrock.fail_next(*bedrock.poll, bedrock.unknown_status())
-    with pytest.raises(errors.UnexpectedReply), decoding(BEDROCK.title):
-        BEDROCK.status(client, job)
-
-
 def test_a_job_that_bedrock_does_not_know_is_rejected(bedrock, client):
     with pytest.raises(errors.Rejected, match="does not exist"):
         BEDROCK.status(client, Job(id=NOBODY))
@@ -967,33 +939,6 @@ def test_a_list_that_cannot_be_read_is_not_an_empty_list(bedrock, client):
 # -- whole lives --------------------------------------------------------------------------------------------
 
 
-class Life(Lifecycle):
-    """A lifecycle with Bedrock alone, real files and time that passes at once."""
-
-    def __init__(self, folder: Path, clock: FakeClock) -> None:
-        super().__init__(
-            journal=Journal(f"sqlite:///{folder / 'journal.db'}", now=clock.now),
-            library=Library(folder / "clips"),
-            credentials=Credentials(folder),
-            providers=[BEDROCK],
-            hosts=[],
-            inspect=clips.inspect,
-        )
-        self.clock, self.reports = clock, Reports()
-
-    def buy(self, request: GenerationRequest) -> Any:
-        return self.generate(request, "bedrock", clock=self.clock, report=self.reports)
-
-    def row(self) -> Any:
-        (row,) = self.journal.entries()
-        return row
-
-
-@pytest.fixture
-def life(tmp_path, clock) -> Life:
-    return Life(tmp_path, clock)
-
-
 def test_from_two_pictures_to_a_clip_on_disk(bedrock, life):
     clip = life.buy(keyframes(first_frame=photograph(40), last_frame=photograph(220)))
     facts, row = clips.inspect(clip.path), life.row()
@@ -1005,7 +950,7 @@ def test_from_two_pictures_to_a_clip_on_disk(bedrock, life):
 
 def test_nothing_signed_and_no_key_is_kept(bedrock, life):
     life.buy(image_to_video(first_frame=photograph(40)))
-    kept = b"".join(path.read_bytes() for path in life.library.folder.parent.rglob("*") if path.is_file())
+    kept = life.written()
     assert b"X-Amz-Signature" not in kept
     for secret in (bedrock.key, ACCESS_KEY_ID):
         assert secret.encode() not in kept
@@ -1068,7 +1013,7 @@ def test_another_process_takes_the_job_up_after_a_crash(bedrock, life, tmp_path,
     with pytest.raises(KeyboardInterrupt):
         life.buy(ask())
     clock.on_sleep = lambda: None
-    clip = Life(tmp_path, clock).buy(ask())
+    clip = Life(tmp_path, BEDROCK, clock=clock).buy(ask())
     assert clip.entry.job.id == bedrock.creates[0].id
     assert len(posts(bedrock)) == 1
 
@@ -1089,7 +1034,7 @@ def test_stopping_says_that_the_job_goes_on_and_it_is_collected_later(bedrock, l
         life.buy(ask())
     clock.stop.clear()
     clock.on_sleep = lambda: None
-    assert Life(tmp_path, clock).buy(ask()).path.is_file()
+    assert Life(tmp_path, BEDROCK, clock=clock).buy(ask()).path.is_file()
     assert len(bedrock.creates) == 1
 
 

@@ -180,8 +180,10 @@ def test_an_unknown_status_word_loses_nothing(desk, offer):
 @each_offer
 def test_a_link_that_has_expired_is_asked_for_again(desk, offer):
     request = desk.request(offer, first(offer))
+    before = desk.charges
     desk.emulator.fail_next(*desk.emulator.asset, Fault.html(403))
     assert desk.generate(request).path.exists()
+    assert desk.charges == before + 1
 
 
 @each_offer

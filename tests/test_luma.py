@@ -8,82 +8,47 @@ import time
 from dataclasses import replace
 from datetime import datetime, timezone
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import lumaai
-import numpy as np
 import pydantic
 import pytest
 from emulators.luma import FAILURES, LumaEmulator
 from emulators.server import Fault, FileHost
-from fakes import FakeClock, Reports, picture, text
+from fakes import text
 from luma_ray.nodes.generation import errors
 from luma_ray.nodes.generation.budget import quote
-from luma_ray.nodes.generation.client import Client, decoding
-from luma_ray.nodes.generation.credentials import Credentials, Secret
-from luma_ray.nodes.generation.journal import Journal
-from luma_ray.nodes.generation.library import Library
-from luma_ray.nodes.generation.lifecycle import Lifecycle
+from luma_ray.nodes.generation.client import decoding
 from luma_ray.nodes.generation.offer import Completed, Failed, Job, Pending, Unanswered
 from luma_ray.nodes.generation.ray import ASPECT_RATIOS, CONCEPTS
 from luma_ray.nodes.generation.request import GenerationReference, GenerationRequest, Operation
 from luma_ray.nodes.generation.selection import refusals
 from luma_ray.nodes.hosting import HOSTS
-from luma_ray.nodes.media import clips, images
-from luma_ray.nodes.providers import PROVIDERS
+from luma_ray.nodes.media import clips
 from luma_ray.nodes.providers.luma import Luma
 from lumaai.types import GenerationCreateParams
+from purchase import URLS, A, B, Life, calls, photograph, refused
 
 RESOLUTIONS = ("540p", "720p", "1080p", "4k")
 LUMA = Luma()
-A, B = picture("ab" * 32), picture("cd" * 32)
-URLS = {"ab" * 32: "https://pictures.test/a.png", "cd" * 32: "https://pictures.test/b.png"}
 JOBS = ("123e4567-e89b-12d3-a456-426614174000", "123e4567-e89b-12d3-a456-426614174001")
 ONE, OTHER = (GenerationReference(id=f"ray-{job[-1]}", provider="luma", job_id=job) for job in JOBS)
 
+client_for, submitted, look, outcome = calls(LUMA)
+ask = partial(text, model="ray-2", resolution="540p")
+image_to_video = partial(ask, operation=Operation.IMAGE_TO_VIDEO, first_frame=A)
+keyframes = partial(ask, operation=Operation.KEYFRAMES_TO_VIDEO, first_frame=A, last_frame=B)
+extend = partial(ask, operation=Operation.EXTEND_VIDEO, first_frame=ONE)
+
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-def client_for(luma: LumaEmulator) -> Client:
-    secrets = {"LUMAAI_API_KEY": Secret(luma.key)}
-    return Client(LUMA.title, luma.base_url, lambda: LUMA.sign(secrets), FakeClock(), LUMA.error_text)
-
-
-def ask(**others: Any) -> GenerationRequest:
-    return text(**{"model": "ray-2", "resolution": "540p", **others})
-
-
-def image_to_video(**others: Any) -> GenerationRequest:
-    return ask(**{"operation": Operation.IMAGE_TO_VIDEO, "first_frame": A, **others})
-
-
-def keyframes(**others: Any) -> GenerationRequest:
-    return ask(**{"operation": Operation.KEYFRAMES_TO_VIDEO, "first_frame": A, "last_frame": B, **others})
-
-
-def extend(**others: Any) -> GenerationRequest:
-    return ask(**{"operation": Operation.EXTEND_VIDEO, "first_frame": ONE, **others})
-
-
-def submitted(luma: LumaEmulator, request: GenerationRequest) -> Job:
-    (offer, reasons) = refusals(LUMA, request)
-    assert reasons == []
-    return LUMA.submit(client_for(luma), offer, LUMA.encode(request, URLS), "key")
+def life(tmp_path) -> Life:
+    return Life(tmp_path, LUMA, *HOSTS)
 
 
 def lost(asked: dict[str, Any], since: float, known: Any) -> Unanswered:
     return Unanswered(key="key", asked=asked, since=since, known=known)
-
-
-def outcome(luma: LumaEmulator, job: Job) -> Any:
-    for _ in range(5):
-        status = LUMA.status(client_for(luma), job)
-        if not isinstance(status, Pending):
-            return status
-    raise AssertionError("never done")
 
 
 def finished(luma: LumaEmulator, **others: Any) -> GenerationReference:
@@ -104,7 +69,7 @@ WITHOUT_FRAMES = {
     "duration": "5s",
     "loop": False,
 }
-IMAGES = ({"type": "image", "url": URLS["ab" * 32]}, {"type": "image", "url": URLS["cd" * 32]})
+IMAGES = ({"type": "image", "url": URLS[A.sha256]}, {"type": "image", "url": URLS[B.sha256]})
 CLIPS = ({"type": "generation", "id": JOBS[0]}, {"type": "generation", "id": JOBS[1]})
 RECIPES = {
     "text": (ask(), None),
@@ -162,7 +127,7 @@ EVERYTHING = [
 
 def test_every_combination_on_offer_passes_lumas_types_and_lumas_sdk():
     expected = pydantic.TypeAdapter(GenerationCreateParams, config=None)
-    with LumaEmulator(credit_cents=1e6) as luma, sdk(luma) as theirs:
+    with LumaEmulator(credit_usd=1e4) as luma, sdk(luma) as theirs:
         for request in EVERYTHING:
             body = LUMA.encode(request, {})
             assert expected.validate_python(body) == body
@@ -243,11 +208,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("request_", "words"), REFUSED.values(), ids=REFUSED)
 def test_what_luma_would_refuse_is_refused_before_anything_is_sent(luma, life, request_, words):
-    with pytest.raises(errors.UnsupportedRequest, match=r"Nothing was sent or billed\.$") as caught:
-        life.buy(request_)
-    assert words in str(caught.value)
-    assert luma.requests == []
-    assert life.journal.entries() == []
+    assert words in refused(life, luma, request_)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +223,7 @@ def test_what_luma_takes_is_not_refused(request_):
 
 def test_a_job_is_waited_for_through_its_states(luma):
     job = submitted(luma, ask())
-    first, second = (LUMA.status(client_for(luma), job) for _ in range(2))
+    first, second = (look(luma, job) for _ in range(2))
     assert first == Pending(note="dreaming")
     assert second == Completed(url=f"{luma.origin}/assets/{job.id}.mp4")
 
@@ -307,7 +268,7 @@ def test_every_failure_is_told_in_our_words_with_what_becomes_of_the_money(luma,
 def test_a_failure_that_is_not_documented_is_a_failure_all_the_same(luma, reason, told):
     job = submitted(luma, ask())
     luma.fail_next("GET", "/generations/{id}", Fault.fields(state="failed", failure_reason=reason))
-    assert LUMA.status(client_for(luma), job).reason == told
+    assert look(luma, job).reason == told
 
 
 @pytest.mark.parametrize(
@@ -325,21 +286,21 @@ def test_a_failure_that_is_not_documented_is_a_failure_all_the_same(luma, reason
 def test_an_answer_outside_the_contract_is_unexpected_never_a_failure_of_the_job(luma, fields):
     job = submitted(luma, ask())
     luma.fail_next("GET", "/generations/{id}", Fault.fields(**fields))
-    with pytest.raises(errors.UnexpectedReply, match="outside its documented contract"), decoding("Luma"):
-        LUMA.status(client_for(luma), job)
+    with pytest.raises(errors.UnexpectedReply, match="outside its documented contract"):
+        look(luma, job)
 
 
 @pytest.mark.parametrize("answer", [{"id": None}, {"id": ""}, {"id": 5}])
 def test_a_create_answered_without_an_id_is_outside_the_contract(luma, answer):
     luma.fail_next("POST", "/generations/video", Fault.fields(**answer))
-    with pytest.raises(errors.UnexpectedReply), decoding("Luma"):
+    with pytest.raises(errors.UnexpectedReply):
         submitted(luma, ask())
 
 
 @pytest.mark.parametrize("strange", ["../credits", "concepts/list", "a?b=c", "a#b", "//evil.test/x"])
 def test_an_id_that_a_person_typed_stays_an_id(luma, strange):
     with pytest.raises(errors.Rejected, match="404"):
-        LUMA.status(client_for(luma), Job(id=strange))
+        look(luma, Job(id=strange))
     assert luma.requests[0].target.startswith("/dream-machine/v1/generations/")
     assert luma.requests[0].path.count("/") == 2
 
@@ -354,18 +315,9 @@ def test_both_shapes_of_lumas_errors_are_told(luma):
         client.create("generations/video", {"seed": 1})
 
 
-def test_too_little_money_is_told_as_such():
-    with LumaEmulator(credit_cents=5) as luma, pytest.raises(errors.InsufficientCredits, match="Nothing was"):
-        submitted(luma, ask())
-
-
 def test_a_wrong_key_is_told_as_such(luma):
-    luma.key = "another-key"
-    client = Client(
-        "Luma", luma.base_url, lambda: {"Authorization": "Bearer wrong"}, FakeClock(), LUMA.error_text
-    )
     with pytest.raises(errors.Unauthorized, match="Invalid API key is provided"):
-        client.create("generations/video", {})
+        client_for(luma, key="luma-wrong").create("generations/video", {})
 
 
 # -- prices -------------------------------------------------------------------------------------------------
@@ -393,7 +345,7 @@ def test_every_price_is_quoted_and_is_what_the_emulator_charges(luma, model, sec
     assert told.usd == Decimal(usd)
     assert told.source.unverified
     submitted(luma, request)
-    assert luma.ledger[0].cents == -100 * told.usd
+    assert luma.ledger[0].usd == -float(told.usd)
 
 
 # -- finding an unanswered create ---------------------------------------------------------------------------
@@ -445,7 +397,7 @@ def test_an_unanswered_create_is_found_in_the_list(request_):
     assert found(request_, [listed(request_)]) == JOBS[0]
 
 
-def test_an_unanswered_create_is_found_at_the_emulator(luma, clock):
+def test_an_unanswered_create_is_found_at_the_emulator(luma):
     request = ask(concepts=("push_in",), duration=9)
     submitted(luma, ask(prompt="something else"))
     wanted = submitted(luma, request)
@@ -608,7 +560,7 @@ def test_a_list_without_end_is_left_at_some_point():
 
 
 def test_a_page_of_the_emulator_is_not_the_whole_list():
-    with LumaEmulator(credit_cents=1e6) as luma:
+    with LumaEmulator(credit_usd=1e4) as luma:
         wanted = submitted(luma, ask())
         since = luma.creates[0].created_at
         for _ in range(120):
@@ -637,40 +589,6 @@ def test_a_list_that_cannot_be_read_is_not_an_empty_list(luma):
 # -- whole lives --------------------------------------------------------------------------------------------
 
 
-class Life(Lifecycle):
-    """A lifecycle with real providers, real files and time that passes at once."""
-
-    def __init__(self, folder: Any) -> None:
-        super().__init__(
-            journal=Journal(f"sqlite:///{folder / 'journal.db'}"),
-            library=Library(folder / "clips"),
-            credentials=Credentials(folder),
-            providers=PROVIDERS,
-            hosts=HOSTS,
-            inspect=clips.inspect,
-        )
-        self.clock, self.reports = FakeClock(), Reports()
-
-    def buy(self, request: GenerationRequest) -> Any:
-        return self.generate(request, "luma", clock=self.clock, report=self.reports)
-
-    def row(self) -> Any:
-        (row,) = self.journal.entries()
-        return row
-
-
-@pytest.fixture
-def life(tmp_path) -> Life:
-    return Life(tmp_path)
-
-
-def photograph(red: int) -> Any:
-    pixels = np.zeros((180, 320, 3), np.uint8)
-    pixels[..., 0] = red
-    pixels[..., 1] = np.linspace(0, 255, 320, dtype=np.uint8)
-    return images.still(images.tensor(pixels), name="the photograph")
-
-
 def test_from_a_prompt_to_a_clip_on_disk(luma, life):
     clip = life.buy(ask())
     facts = clips.inspect(clip.path)
@@ -686,7 +604,7 @@ def test_from_a_prompt_to_a_clip_on_disk(luma, life):
 def test_the_clip_is_recalled_in_another_session_without_a_word_to_luma(luma, life, tmp_path):
     first = life.buy(ask())
     luma.requests.clear()
-    again = Life(tmp_path).buy(ask())
+    again = Life(tmp_path, LUMA).buy(ask())
     assert (again.path, again.recalled) == (first.path, True)
     assert luma.requests == []
 
@@ -736,7 +654,7 @@ def test_a_picture_that_luma_cannot_fetch_is_told_as_such_and_refunded(luma, lif
     luma.pace = replace(luma.pace, polls=4)
     with pytest.raises(errors.GenerationFailed, match="could not fetch the image URL"):
         life.buy(image_to_video(first_frame=still))
-    assert sum(entry.cents for entry in luma.ledger) == 0
+    assert sum(entry.usd for entry in luma.ledger) == 0
 
 
 def test_a_clip_is_extended_by_its_generation(luma, life):
@@ -747,24 +665,16 @@ def test_a_clip_is_extended_by_its_generation(luma, life):
     assert clips.inspect(second.path).frames > 100
 
 
-def test_a_dropped_answer_is_found_in_the_list_and_bought_once(luma, life):
-    luma.fail_next("POST", "/generations/video", Fault.lost_answer())
-    clip = life.buy(ask())
-    assert len(luma.creates) == 1
-    assert clip.entry.job.id == luma.creates[0].id
-    assert [request.method for request in luma.requests].count("POST") == 1
-
-
 @pytest.mark.parametrize(
     "fault",
-    [Fault.status(500, handled=True), Fault.html(502, handled=True), Fault.malformed_json(), Fault.truncate(),
-     Fault.fields(id=None)],
-    ids=["500", "gateway", "cut JSON", "cut off", "no id"],
-)  # fmt: skip
+    [Fault.status(500, handled=True), Fault.truncate(), Fault.fields(id=None)],
+    ids=["500", "cut off", "no id"],
+)
 def test_whatever_spoils_the_answer_the_job_is_found_and_bought_once(luma, life, fault):
     luma.fail_next("POST", "/generations/video", fault)
     clip = life.buy(ask())
     assert [generation.id for generation in luma.creates] == [clip.entry.job.id]
+    assert [request.method for request in luma.requests].count("POST") == 1
 
 
 def test_a_request_that_got_lost_is_uncertain_and_not_sent_again(luma, life):
@@ -789,7 +699,7 @@ def test_a_safety_refusal_is_a_sentence_and_the_money_comes_back(luma, life):
         errors.GenerationFailed, match=r"safety check rejected the prompt.*refunds .* in full"
     ):
         life.buy(ask(prompt="indecent words in the snow"))
-    assert [entry.cents for entry in luma.ledger] == [-40, 40]
+    assert [entry.usd for entry in luma.ledger] == [-0.40, 0.40]
     assert life.row().state == "failed"
 
 
@@ -836,8 +746,7 @@ def test_the_key_goes_to_luma_and_nowhere_else(luma, life, bucket):
         life.buy(image_to_video(first_frame=photograph(40)))
         assert elsewhere.requests == []
     assert luma.leaks == []
-    written = [path.read_bytes() for path in life.library.folder.parent.rglob("*") if path.is_file()]
-    assert luma.key.encode() not in b"".join(written)
+    assert luma.key.encode() not in life.written()
     assert luma.key not in life.reports.words
 
 

@@ -15,12 +15,13 @@ from typing import Any
 
 import av
 import lumaai
-import numpy as np
 import pytest
 import requests
 from emulators import clips
+from emulators.clips import difference, photograph
 from emulators.luma import CONCEPTS, FAILURES, LumaEmulator
 from emulators.server import Fault, FileHost
+from loopback import authority, over_tls
 
 TEXT = {"model": "ray-2", "prompt": "a lake at dawn"}
 NOBODY = "123e4567-e89b-12d3-a456-426614174000"
@@ -50,14 +51,6 @@ def host() -> Iterator[FileHost]:
         yield files
 
 
-def photograph(red: int, width: int = 400, height: int = 225) -> clips.Picture:
-    pixels = np.zeros((height, width, 3), np.uint8)
-    pixels[..., 0] = red
-    pixels[..., 1] = np.linspace(0, 255, width, dtype=np.uint8)[None]
-    pixels[..., 2] = np.linspace(0, 255, height, dtype=np.uint8)[:, None]
-    return clips.Picture.of(pixels)
-
-
 def put(host: FileHost, image: clips.Picture, name: str = "a.jpg") -> str:
     return host.put(name, clips.jpeg(image), "image/jpeg")
 
@@ -83,12 +76,6 @@ def finished(luma: LumaEmulator, **body: Any) -> dict[str, Any]:
 
 def film(generation: dict[str, Any]) -> bytes:
     return requests.get(generation["assets"]["video"], timeout=5).content
-
-
-def difference(one: clips.Picture, other: clips.Picture) -> float:
-    """Mean distance of two pictures, in steps of 255, at the size of the first."""
-    other = clips.covering(other, (one.width, one.height))
-    return float(np.abs(one.pixels.astype(int) - other.pixels).mean())
 
 
 class TestSdk:
@@ -158,12 +145,12 @@ class TestSdk:
 
     def test_an_upscale_is_a_new_and_larger_generation(self, luma: LumaEmulator, sdk: lumaai.LumaAI) -> None:
         source = finished(luma, resolution="540p")
-        larger = sdk.generations.upscale(source["id"], resolution="1080p", generation_type="upscale_video")
+        larger = sdk.generations.upscale(source["id"], resolution="720p", generation_type="upscale_video")
         assert larger.id != source["id"]
         sdk.generations.get(larger.id)
         done = sdk.generations.get(larger.id)
         first, _, count = clips.edges(requests.get(done.assets.video, timeout=5).content)
-        assert (first.width, first.height, count) == (480, 270, 121)
+        assert (first.width, first.height, count) == (320, 180, 121)
 
     def test_added_audio_is_a_new_generation_with_sound(self, luma: LumaEmulator, sdk: lumaai.LumaAI) -> None:
         source = finished(luma)
@@ -391,8 +378,8 @@ class TestAccount:
     def test_a_failure_is_refunded_once(self, luma: LumaEmulator) -> None:
         generation = finished(luma, prompt="a blacklisted lake")
         get(luma, f"/generations/{generation['id']}")
-        assert [entry.cents for entry in luma.ledger] == [-71, 71]
-        assert luma.balance == 10_000
+        assert [entry.usd for entry in luma.ledger] == [-0.71, 0.71]
+        assert luma.balance == luma.credit_usd
 
     def test_a_running_generation_shows_no_reason_yet(self, luma: LumaEmulator) -> None:
         path = f"/generations/{post(luma, {**TEXT, 'prompt': 'a doomed lake'}).json()['id']}"
@@ -400,19 +387,19 @@ class TestAccount:
         assert (running["state"], running["failure_reason"]) == ("dreaming", None)
 
     def test_without_credits_nothing_is_created(self) -> None:
-        with LumaEmulator(credit_cents=70) as luma:
+        with LumaEmulator(credit_usd=0.70) as luma:
             answer = post(luma, TEXT)
             assert (answer.status_code, luma.creates) == (402, [])
 
     def test_deleting_does_not_refund(self, luma: LumaEmulator) -> None:
         path = f"/generations/{post(luma, TEXT).json()['id']}"
         requests.delete(luma.base_url + path, headers={"Authorization": f"Bearer {luma.key}"}, timeout=5)
-        assert luma.balance == 10_000 - 71
+        assert luma.balance == 100 - 0.71
 
     def test_an_upscale_is_charged_by_the_second(self, luma: LumaEmulator) -> None:
         path = f"/generations/{finished(luma)['id']}/upscale"
         post(luma, {"resolution": "4k"}, path)
-        assert luma.ledger[-1].cents == -11 * 5
+        assert luma.ledger[-1].usd == -0.11 * 5
 
 
 class TestPictures:
@@ -446,8 +433,8 @@ class TestPictures:
 
     def test_a_clip_has_the_real_size_on_request(self) -> None:
         with LumaEmulator(full_size=True) as luma:
-            first, _, _ = clips.edges(film(finished(luma, resolution="540p")))
-            assert (first.width, first.height) == (960, 540)
+            first, _, _ = clips.edges(film(finished(luma, resolution="540p", aspect_ratio="1:1")))
+            assert (first.width, first.height) == (540, 540)
 
     def test_two_generations_of_one_prompt_differ(self, luma: LumaEmulator) -> None:
         one, _, _ = clips.edges(film(finished(luma)))
@@ -664,7 +651,7 @@ class TestFaults:
         luma.fail_next("POST", "/generations", Fault.lost_answer())
         with pytest.raises(requests.ConnectionError, match="without response"):
             post(luma, TEXT)
-        assert [entry.cents for entry in luma.ledger] == [-71]
+        assert [entry.usd for entry in luma.ledger] == [-0.71]
         assert luma.requests[-1].status is None
 
     def test_a_held_answer_arrives_when_the_event_is_set(self, luma: LumaEmulator) -> None:
@@ -795,6 +782,21 @@ class TestRunning:
         with LumaEmulator(job_seconds=1000) as luma:
             post(luma, TEXT)
         assert luma.creates[0].state == "queued"
+
+    @pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+    def test_closing_does_not_wait_for_connections_that_clients_keep(
+        self, tmp_path: Path, secure: bool
+    ) -> None:
+        trusted = authority(tmp_path)
+        luma = over_tls(LumaEmulator(), trusted) if secure else LumaEmulator()
+        luma.start()
+        closing = threading.Thread(target=luma.close, daemon=True)
+        with requests.Session() as session:
+            address = luma.origin.replace("http", "https") if secure else luma.origin
+            assert session.get(f"{address}/dashboard", verify=str(trusted.bundle), timeout=5).ok
+            closing.start()
+            closing.join(5)
+            assert not closing.is_alive()
 
     def test_the_environment_leads_to_the_emulator(
         self, luma: LumaEmulator, monkeypatch: pytest.MonkeyPatch

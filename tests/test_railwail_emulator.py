@@ -6,11 +6,11 @@ import base64
 from collections.abc import Iterator
 from typing import Any, get_args
 
-import numpy as np
 import openai
 import pytest
 import requests
 from emulators import clips
+from emulators.clips import difference, photograph
 from emulators.railwail import Dialect, RailwailEmulator
 from emulators.server import Fault, FileHost
 
@@ -44,13 +44,6 @@ def host() -> Iterator[FileHost]:
         yield files
 
 
-def photograph() -> clips.Picture:
-    pixels = np.zeros((180, 320, 3), np.uint8)
-    pixels[..., 0] = 200
-    pixels[..., 1] = np.linspace(0, 255, 320, dtype=np.uint8)[None]
-    return clips.Picture.of(pixels)
-
-
 def inline(image: clips.Picture) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(clips.jpeg(image)).decode()}"
 
@@ -70,11 +63,10 @@ def refusal(answer: requests.Response) -> tuple[int, str]:
     return answer.status_code, told["code"]
 
 
-def distance_to_first_frame(clip: bytes, image: clips.Picture) -> float:
+def first_frame(clip: bytes) -> clips.Picture:
     first, _, count = clips.edges(clip)
     assert count == 121
-    expected = clips.covering(image, (first.width, first.height))
-    return float(np.abs(first.pixels.astype(int) - expected.pixels).mean())
+    return first
 
 
 # -- OpenAI's own client ------------------------------------------------------------------------------------
@@ -100,20 +92,20 @@ def test_openais_client_waits_until_it_is_done(gateway, sdk):
 
 
 def test_openais_client_sends_a_file_as_the_first_frame(sdk):
-    picture = photograph()
+    picture = photograph(200)
     reference = ("start.jpg", clips.jpeg(picture), "image/jpeg")
     done = sdk.videos.create_and_poll(**BODY, input_reference=reference, poll_interval_ms=1)
-    assert distance_to_first_frame(sdk.videos.download_content(done.id).read(), picture) < 4
+    assert difference(first_frame(sdk.videos.download_content(done.id).read()), picture) < 4
 
 
 @pytest.mark.parametrize("by_address", [True, False], ids=["address", "data"])
 def test_openais_client_sends_the_first_frame_by_url(sdk, host, by_address):
-    picture = photograph()
+    picture = photograph(200)
     url = host.put("a.jpg", clips.jpeg(picture), "image/jpeg") if by_address else inline(picture)
     # Its types allow this object, and the client itself (3.54.0) takes it for a broken file: so it goes round it.
     made = sdk.videos.create(**BODY, extra_body={"input_reference": {"image_url": url}})
     done = sdk.videos.poll(made.id, poll_interval_ms=1)
-    assert distance_to_first_frame(sdk.videos.download_content(done.id).read(), picture) < 4
+    assert difference(first_frame(sdk.videos.download_content(done.id).read()), picture) < 4
 
 
 def test_openais_client_lists_the_newest_first_in_pages(sdk):
@@ -334,7 +326,7 @@ def test_an_unknown_status_can_be_had_where_the_dialect_is_asked(dialect):
         assert send(gateway, "GET", f"/{place}/{made['id']}").json()["status"] == "paused"
 
 
-@pytest.mark.parametrize("dialect", ["openai", "job", *AT_ONCE])
+@pytest.mark.parametrize("dialect", AT_ONCE)
 def test_a_create_whose_answer_is_lost_is_charged_all_the_same(dialect):
     with RailwailEmulator(dialect=dialect) as gateway:
         gateway.fail_next(*gateway.create, Fault.lost_answer())

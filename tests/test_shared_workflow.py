@@ -190,7 +190,7 @@ def assert_it_leads_from_picture_to_picture(path: Path) -> None:
 def assert_bought_once(emulator: Any, host: Any, prompt: dict[str, Any], name: str, price: str) -> None:
     assert len(emulator.creates) == 1
     (charge,) = emulator.ledger
-    usd = -charge.usd if hasattr(charge, "usd") else -charge.cents / 100
+    usd = -charge.usd
     assert price in (f"${usd:.2f}", "price unknown")
     summary = said(host, prompt).split("\n")[0].rstrip()
     model = prompt[ray_node(prompt)]["inputs"]["model"]

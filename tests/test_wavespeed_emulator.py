@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
-import numpy as np
 import pytest
 import requests
 from emulators import clips
+from emulators.clips import difference, photograph
 from emulators.server import Fault, FileHost
 from emulators.wavespeed import KEPT, MODELS, WaveSpeedEmulator
 from fakes import FakeClock
@@ -77,18 +77,6 @@ def refusal(answer: requests.Response) -> tuple[int, int, str]:
 
 def film(address: str) -> bytes:
     return requests.get(address, timeout=5).content
-
-
-def photograph(red: int, width: int = 320, height: int = 180) -> clips.Picture:
-    pixels = np.zeros((height, width, 3), np.uint8)
-    pixels[..., 0] = red
-    pixels[..., 1] = np.linspace(0, 255, width, dtype=np.uint8)[None]
-    return clips.Picture.of(pixels)
-
-
-def difference(one: clips.Picture, other: clips.Picture) -> float:
-    other = clips.covering(other, (one.width, one.height))
-    return float(np.abs(one.pixels.astype(int) - other.pixels).mean())
 
 
 # -- with the SDK -------------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ class Client:
         explain: Callable[[Answer], GenerationError | None] = lambda _: None,
         setting: Callable[[str], str] = lambda _: "",
         account: str = "",
-        read: float = TIMEOUT[1],
+        read: float | None = None,
     ) -> None:
         self.title = title
         self.base_url = base_url.rstrip("/") + "/"
@@ -114,7 +114,7 @@ class Client:
         self.request_id = ""
         """The provider's own number of its last answer to a create, by which its support finds it."""
         self.clock = clock
-        self._timeout = (TIMEOUT[0], read)
+        self._timeout = (TIMEOUT[0], TIMEOUT[1] if read is None else read)
         self._sign = sign
         self._error_text = error_text
         self._explain = explain

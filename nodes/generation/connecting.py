@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .client import TIMEOUT, Client
+from .client import Client
 from .clock import Clock
 from .credentials import Credentials, missing
 from .errors import InvalidInput, MissingCredentials
@@ -33,7 +33,7 @@ class Connections:
         """For questions that an artist waits for before anything happens: a slow answer is no answer."""
         return self.client(provider, clock, read=5.0)
 
-    def client(self, provider: Provider, clock: Clock, *, read: float = TIMEOUT[1]) -> Client:
+    def client(self, provider: Provider, clock: Clock, *, read: float | None = None) -> Client:
         """What *provider* is talked to through. Raises MissingCredentials."""
         secrets = self._credentials.find(provider.secrets)
         lacking = missing(provider.needs, self._credentials)

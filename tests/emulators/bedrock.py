@@ -8,8 +8,6 @@ Both services stand on one origin, as AWS_ENDPOINT_URL_... lets them. The signat
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -27,23 +25,8 @@ from xml.sax.saxutils import escape
 from . import clips
 from .clips import Picture
 from .jobs import Failure, JobEmulator, Trouble, Work
-from .server import (
-    Fault,
-    Problem,
-    Refusal,
-    Reply,
-    Request,
-    Route,
-    Rule,
-    Where,
-    fields,
-    file_reply,
-    flag,
-    items,
-    json_reply,
-    one_of,
-    text,
-)
+from .server import Fault, Refusal, Reply, Request, Route, file_reply, json_reply, time_told, utc
+from .shapes import Problem, Rule, Where, fields, flag, items, one_of, text
 
 MODEL = "luma.ray-v2:0"
 REGION = "us-west-2"
@@ -579,14 +562,14 @@ class BedrockEmulator(JobEmulator):
             "invocationArn": work.id,
             "modelArn": f"arn:aws:bedrock:{REGION}::foundation-model/{MODEL}",
             "status": _status(work),
-            "submitTime": _iso(work.created_at),
-            "lastModifiedTime": _iso(ended or work.created_at),
+            "submitTime": utc(work.created_at),
+            "lastModifiedTime": utc(ended or work.created_at),
             "outputDataConfig": {"s3OutputDataConfig": place},
         }
         if work.key:
             view["clientRequestToken"] = work.key
         if ended is not None:
-            view["endTime"] = _iso(ended)
+            view["endTime"] = utc(ended)
         if work.state == "failed":
             view["failureMessage"] = {
                 "moderation": MODERATED,
@@ -710,7 +693,7 @@ class BedrockEmulator(JobEmulator):
         keys = sorted(key for key in bucket.objects if key.startswith(prefix) and key > after)
         encoded = quote if request.query.get("encoding-type") == "url" else escape
         shown = "".join(
-            f"<Contents><Key>{encoded(key)}</Key><LastModified>{_iso(stored.at)}</LastModified>"
+            f"<Contents><Key>{encoded(key)}</Key><LastModified>{utc(stored.at)}</LastModified>"
             f"<ETag>{escape(stored.etag)}</ETag><Size>{len(stored.content)}</Size>"
             "<StorageClass>STANDARD</StorageClass></Contents>"
             for key in keys[:most]
@@ -735,7 +718,7 @@ class BedrockEmulator(JobEmulator):
 
 def _envelope(request: Request) -> dict[str, Any]:
     """The body, if it has the shape of the service model."""
-    if request.json is None or not request.headers.get("Content-Type", "").startswith("application/json"):
+    if request.json is None or not request.is_json:
         raise refuse("ValidationException", "The request body is not valid JSON.")  # wording inferred
     # That fields which are not in the model are refused is inferred.
     problems = [
@@ -784,9 +767,9 @@ def _pictures(asked: Mapping[str, Any]) -> dict[str, Picture]:
     for name, frame in asked.get("keyframes", {}).items():
         source, at = frame["source"], f"#/keyframes/{name}/source"
         try:
-            content = base64.b64decode(source["data"], validate=True)
+            content = clips.unpacked(source["data"])
             picture = clips.picture(content)
-        except (binascii.Error, ValueError):
+        except clips.Unreadable:
             raise _malformed(f"{at}/data: not an image in base64") from None
         kind = (
             "image/png"
@@ -831,14 +814,9 @@ def _time(told: str | None) -> float | None:
     if told is None:
         return None
     try:
-        # Python 3.10 does not read the Z
-        return datetime.fromisoformat(told.replace("Z", "+00:00")).timestamp()
+        return time_told(told).timestamp()
     except ValueError:
         raise refuse("ValidationException", f"Value '{told}' is not a timestamp") from None
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _status(work: Work) -> str:

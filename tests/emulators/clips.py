@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import io
 import math
 import random
@@ -13,6 +15,7 @@ from functools import lru_cache
 import av
 import numpy as np
 import numpy.typing as npt
+from av.video.reformatter import VideoReformatter
 
 FRAMES_PER_SECOND = 24
 Pixels = npt.NDArray[np.uint8]
@@ -59,6 +62,29 @@ def picture(data: bytes) -> Picture:
     except (av.FFmpegError, IndexError) as error:
         raise Unreadable(str(error)) from None
     raise Unreadable("no picture inside")
+
+
+def unpacked(words: str) -> bytes:
+    """What is inside base64. Raises Unreadable for anything else."""
+    try:
+        return base64.b64decode(words, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Unreadable(str(error)) from None
+
+
+def photograph(red: int, width: int = 320, height: int = 180) -> Picture:
+    """A picture for tests: green grows from left to right, blue from top to bottom, *red* tells it from others."""
+    pixels = np.empty((height, width, 3), np.uint8)
+    pixels[..., 0] = red
+    pixels[..., 1] = np.linspace(0, 255, width, dtype=np.uint8)
+    pixels[..., 2] = np.linspace(0, 255, height, dtype=np.uint8)[:, None]
+    return Picture.of(pixels)
+
+
+def difference(one: Picture, other: Picture) -> float:
+    """Mean distance of two pictures, in steps of 255, at the size of the first."""
+    other = covering(other, (one.width, one.height))
+    return float(np.abs(one.pixels.astype(int) - other.pixels).mean())
 
 
 def jpeg(image: Picture) -> bytes:
@@ -176,9 +202,13 @@ def encode(images: Iterable[Pixels], size: tuple[int, int]) -> bytes:
         codec.color_range = _LIMITED_RANGE
         if size[0] * size[1] <= _SMALL:
             codec.thread_count = 1  # starting threads takes longer than the whole small clip
+        # one for all frames: a frame's own would set up a new conversion each time, which takes longest of all
+        converter = VideoReformatter()
         for index, pixels in enumerate(images):
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+            frame = converter.reformat(
+                frame, format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
+            )
             frame.pts = index
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

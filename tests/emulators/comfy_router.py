@@ -17,28 +17,11 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from typing import Any, Final
 
 from .jobs import Failure, JobEmulator, Trouble, Work
-from .server import (
-    Fault,
-    Problem,
-    Refusal,
-    Reply,
-    Request,
-    Route,
-    Rule,
-    Where,
-    fields,
-    file_reply,
-    flag,
-    html_reply,
-    json_reply,
-    one_of,
-    text,
-    web_address,
-)
+from .server import Fault, Refusal, Reply, Request, Route, file_reply, html_reply, json_reply, utc
+from .shapes import Problem, Rule, Where, fields, flag, one_of, text, uuid_text, web_address
 
 MODELS: Final = ("ray-2", "ray-flash-2")
 ASPECT_RATIOS: Final = ("1:1", "16:9", "9:16", "4:3", "3:4", "21:9", "9:21")
@@ -85,7 +68,7 @@ def _keyframe(value: Any, where: Where) -> Iterator[Problem]:
     kind = value.get("type") if isinstance(value, dict) else None
     shapes = {
         "image": fields({"type": text, "url": web_address}),
-        "generation": fields({"type": text, "id": _uuid}),
+        "generation": fields({"type": text, "id": uuid_text}),
     }
     if not isinstance(value, dict):
         yield Problem(where, "dict_type", "Input should be an object")
@@ -93,13 +76,6 @@ def _keyframe(value: Any, where: Where) -> Iterator[Problem]:
         yield from shapes[kind](value, where)
     else:
         yield Problem((*where, "type"), "union_tag_invalid", "Input should be 'image' or 'generation'")
-
-
-def _uuid(value: Any, where: Where) -> Iterator[Problem]:
-    try:
-        uuid.UUID(value)
-    except (ValueError, AttributeError, TypeError):
-        yield Problem(where, "uuid_parsing", "Input should be a valid UUID")
 
 
 _NOT_DECLARED: Final = "extra_forbidden"
@@ -331,7 +307,7 @@ class ComfyRouterEmulator(JobEmulator):
             body = json.loads(request.body)
         except ValueError:
             raise Refusal(problem("invalid_input", "The body is not JSON")) from None
-        if not request.headers.get("Content-Type", "").startswith("application/json"):
+        if not request.is_json:
             raise Refusal(problem("invalid_input", "Content-Type should be application/json"))  # inferred
         strict = request.query.get("reject_unknown_fields") == "true"
         found = list(INPUT(body, ("body",)))
@@ -490,7 +466,7 @@ class ComfyRouterEmulator(JobEmulator):
             "currency": "USD",
             "provider": "luma",
             "model": f"luma/{model}",
-            "pricing_as_of": _moment(self.now()),
+            "pricing_as_of": utc(self.now()),
         }
         if body["resolution"] not in RESOLUTIONS or body["duration"] not in DURATIONS:
             return {**told, "source": "unknown", "reason": "unpriced_model"}
@@ -516,7 +492,7 @@ class ComfyRouterEmulator(JobEmulator):
             raise
         finally:
             record.busy = False
-        handle = {**self._handle(work), "status": "IN_QUEUE", "queue_position": self._before(work)}
+        handle = {**self._handle(work), "status": "IN_QUEUE", "queue_position": self.before(work)}
         record.answer = _numbered(json_reply(handle, 201))
         if not self.quotes:
             return record.answer
@@ -593,11 +569,6 @@ class ComfyRouterEmulator(JobEmulator):
     def _word(self, work: Work) -> str:
         return {"queued": "IN_QUEUE", "running": "IN_PROGRESS"}.get(work.state, "COMPLETED")
 
-    def _before(self, work: Work) -> int:
-        """How many wait in the queue before it."""
-        with self._account:
-            return sum(other.state == "queued" and other.number < work.number for other in self.creates)
-
     def _handle(self, work: Work) -> dict[str, Any]:
         address = f"{self.base_url}/v2/models/luma/{work.model}/requests/{work.id}"
         return {
@@ -610,7 +581,7 @@ class ComfyRouterEmulator(JobEmulator):
     def _view(self, work: Work) -> dict[str, Any]:
         view = {**self._handle(work), "status": self._word(work)}
         if work.state == "queued":
-            view["queue_position"] = self._before(work)
+            view["queue_position"] = self.before(work)
         if work.done and self._bucket(work):
             view["error_type"] = self._bucket(work)
         return view
@@ -624,7 +595,7 @@ class ComfyRouterEmulator(JobEmulator):
                     "generation_type": "video",
                     "state": "completed",
                     "failure_reason": None,
-                    "created_at": _moment(work.created_at),
+                    "created_at": utc(work.created_at),
                     "model": work.model,
                     "assets": {"video": self.link(work), "progress_video": None},
                     # "writing an explicit null into each one the caller did not set"
@@ -697,10 +668,6 @@ def _as_documented(item: Problem) -> Problem:
 
 def _usd(body: Mapping[str, Any], model: str) -> float:
     return USD[model, body["duration"]][RESOLUTIONS.index(body["resolution"])]
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _numbered(reply: Reply) -> Reply:

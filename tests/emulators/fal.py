@@ -11,8 +11,6 @@ takes every body and a runner judges it: what is wrong with a request is in its 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import secrets
 import uuid
@@ -24,23 +22,8 @@ from urllib.parse import quote
 
 from . import clips
 from .jobs import JobEmulator, Still, Trouble, Work
-from .server import (
-    Fault,
-    Problem,
-    Refusal,
-    Reply,
-    Request,
-    Route,
-    Rule,
-    Where,
-    fields,
-    file_reply,
-    flag,
-    json_reply,
-    one_of,
-    text,
-    web_address,
-)
+from .server import Fault, Refusal, Reply, Request, Route, file_reply, json_reply, utc
+from .shapes import Problem, Rule, Where, fields, flag, one_of, text, web_address
 
 APP = "/queue/fal-ai/luma-dream-machine"
 USD = {"ray-2": 0.50, "ray-2-flash": 0.20}
@@ -75,7 +58,7 @@ def _address(value: Any, where: Where) -> Iterator[Problem]:
         return
     try:
         _inline(value)
-    except (ValueError, clips.Unreadable):
+    except clips.Unreadable:
         yield Problem(where, "image_load_error", "Failed to load the image.")
 
 
@@ -216,12 +199,12 @@ class FalEmulator(JobEmulator):
             first=_still(given.get("image_url")),
             last=_still(given.get("end_image_url")),
         )
-        return self._answer_about(work, {"status": "IN_QUEUE", "queue_position": self._before(work)})
+        return self._answer_about(work, {"status": "IN_QUEUE", "queue_position": self.before(work)})
 
     def _status(self, request: Request, id: str) -> Reply:
         work = self.looked_at(id)
         if work.state == "queued":
-            told: dict[str, Any] = {"status": "IN_QUEUE", "queue_position": self._before(work)}
+            told: dict[str, Any] = {"status": "IN_QUEUE", "queue_position": self.before(work)}
             return self._answer_about(work, told, status=202)
         told = {"status": "IN_PROGRESS", "logs": self._logs(work, request)}
         if work.state == "running":
@@ -267,14 +250,10 @@ class FalEmulator(JobEmulator):
             {"X-Fal-Request-Id": work.id},
         )
 
-    def _before(self, work: Work) -> int:
-        """How many requests are ahead."""
-        return sum(other.state == "queued" and other.number < work.number for other in self.creates)
-
     def _logs(self, work: Work, request: Request) -> list[dict[str, str]]:
         if request.query.get("logs", "0").lower() not in ("1", "true"):
             return []
-        started = datetime.fromtimestamp(work.created_at, timezone.utc).isoformat()
+        started = utc(work.created_at)
         return [{"message": "Generating", "level": "INFO", "source": "USER", "timestamp": started}]
 
     def _outcome(self, work: Work) -> Reply:
@@ -402,11 +381,8 @@ def _still(value: str | None) -> Still | None:
 def _inline(value: str) -> clips.Picture:
     head, _, content = value.partition(",")
     if not head.endswith(";base64"):
-        raise ValueError("not base64")
-    try:
-        return clips.picture(base64.b64decode(content, validate=True))
-    except binascii.Error as error:
-        raise ValueError(str(error)) from None
+        raise clips.Unreadable("not base64")
+    return clips.picture(clips.unpacked(content))
 
 
 def _platform_error(kind: str, words: str, headers: Mapping[str, str] | None = None) -> Reply:

@@ -23,7 +23,8 @@ SHORT_SIDE = {"360p": 360, "540p": 540, "720p": 720, "1080p": 1080, "4k": 2160}
 ENDS = ("completed", "failed", "cancelled")
 
 State = Literal["queued", "running", "completed", "failed", "cancelled"]
-Failure = Literal["", "moderation", "failed", "unreadable"]
+Failure = str
+""""moderation", "failed", "unreadable" or, where the provider has more of them, its own words; empty for none."""
 Trouble = Literal["unauthorized", "no money", "rate limit", "moderation", "server error"]
 """Refusals that every provider has its own words for."""
 Still = Picture | str
@@ -81,6 +82,8 @@ class JobEmulator(Emulator):
     """A server with an account and jobs. A subclass adds the routes, and says things in its provider's words."""
 
     refunds_failures = True
+    works: type[Work] = Work
+    """What its jobs are."""
     create: tuple[str, str]
     """Method and pattern of the requests that are billed, for `fail_next`."""
     poll: tuple[str, str]
@@ -133,10 +136,10 @@ class JobEmulator(Emulator):
         with self._account:
             return self.credit_usd + sum(entry.usd for entry in self.ledger)
 
-    def accept(self, **values: Any) -> Work:
-        """Create and charge a job; *values* are fields of `Work`. Raises Refusal for "no money"."""
+    def accept(self, **values: Any) -> Any:
+        """Create and charge a job; *values* are fields of `works`. Raises Refusal for "no money"."""
         with self._account:
-            work = Work(number=len(self.creates) + 1, created_at=self.now(), **values)
+            work = self.works(number=len(self.creates) + 1, created_at=self.now(), **values)
             if self.balance < work.usd:
                 raise Refusal(self.trouble("no money"))
             self.ledger.append(Entry(work.id, -work.usd))
@@ -153,6 +156,11 @@ class JobEmulator(Emulator):
         if work is None:
             raise Refusal(self.not_found())
         return work
+
+    def before(self, work: Work) -> int:
+        """How many jobs wait in the queue before it."""
+        with self._account:
+            return sum(other.state == "queued" and other.number < work.number for other in self.creates)
 
     def by_key(self, key: str) -> Work | None:
         """The job that was created with this idempotency key."""
@@ -234,7 +242,7 @@ class JobEmulator(Emulator):
         progress = self.pace.progress(work.polls, time.monotonic() - work.born)
         if progress > 1 / 3 and work.state == "queued":
             work.state = "running"
-            work.failure = self._fetch(work) or _moderate(work.prompt)
+            work.failure = self._fetch(work) or self._moderate(work)
         if progress < 1:
             return
         if not work.failure:
@@ -254,6 +262,10 @@ class JobEmulator(Emulator):
         except (requests.RequestException, clips.Unreadable):
             return "unreadable"
         return ""
+
+    def _moderate(self, work: Work) -> Failure:
+        said = work.prompt.lower()
+        return "moderation" if "indecent" in said else "failed" if "doomed" in said else ""
 
     def fetched(self, address: str) -> bytes:
         """What is at *address*, as a provider on the internet would get it: without any key."""
@@ -290,11 +302,7 @@ class JobEmulator(Emulator):
     def _size(self, resolution: str, proportion: float) -> tuple[int, int]:
         """(width, height), both even. That the short side names the resolution is inferred."""
         proportion = min(max(proportion, 9 / 21), 21 / 9)
+        # even before anything is derived from it, so that extensions of extensions keep their size
         short = SHORT_SIDE[resolution] if self.full_size else 2 * round(SHORT_SIDE[resolution] / 8)
         width, height = short * max(proportion, 1), short * max(1 / proportion, 1)
         return 2 * round(width / 2), 2 * round(height / 2)
-
-
-def _moderate(prompt: str) -> Failure:
-    said = prompt.lower()
-    return "moderation" if "indecent" in said else "failed" if "doomed" in said else ""

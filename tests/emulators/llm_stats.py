@@ -12,27 +12,12 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime, timezone
 from typing import Any, Final
 
 from . import clips
 from .jobs import JobEmulator, Trouble, Work
-from .server import (
-    Fault,
-    Problem,
-    Refusal,
-    Reply,
-    Request,
-    Route,
-    Where,
-    fields,
-    html_reply,
-    items,
-    json_reply,
-    text,
-    web_address,
-    whole,
-)
+from .server import Fault, Refusal, Reply, Request, Route, html_reply, json_reply, utc
+from .shapes import Problem, Where, fields, items, text, web_address, whole
 
 MODEL = "ray-flash-2"
 USD_A_SECOND = {"720p": 0.20, "1080p": 0.30}
@@ -227,14 +212,7 @@ class LlmStatsEmulator(JobEmulator):
             # The gateway's one shape for errors. That an unknown call gets this code is inferred.
             envelope = error("not_found", f"No {request.method} {request.path} here.")
             reply = replace(envelope, status=reply.status)
-        minute = self.now() // 60 * 60
-        recent = sum(item.time >= minute for item in self.requests)
-        told = {
-            "X-Request-Id": f"req_{uuid.uuid4().hex}",
-            "X-RateLimit-Limit": str(_REQUESTS_A_MINUTE),
-            "X-RateLimit-Remaining": str(max(_REQUESTS_A_MINUTE - recent, 0)),
-            "X-RateLimit-Reset": f"{minute + 60:.0f}",
-        }
+        told = {"X-Request-Id": f"req_{uuid.uuid4().hex}", **self.minute(_REQUESTS_A_MINUTE)}
         return replace(reply, headers={**told, **reply.headers})
 
     # -- answers ------------------------------------------------------------------------------------------
@@ -291,8 +269,8 @@ class LlmStatsEmulator(JobEmulator):
             "object": "generation",
             "status": work.state,
             "model": work.model,
-            "created_at": _iso(work.created_at),
-            "completed_at": None if ended is None else _iso(ended),
+            "created_at": utc(work.created_at),
+            "completed_at": None if ended is None else utc(ended),
             "output": {"media": [self._artifact(work)]} if completed else None,
             # That a job that failed costs nothing is inferred.
             "usage": {"cost_usd": work.usd if completed else 0.0} if work.done else None,
@@ -317,7 +295,7 @@ class LlmStatsEmulator(JobEmulator):
 
 def _checked(request: Request) -> dict[str, Any]:
     """The body, if it has the documented shape; else a refusal of the first thing that is wrong."""
-    if not request.headers.get("Content-Type", "").startswith("application/json"):
+    if not request.is_json:
         raise Refusal(error("invalid_input", "The body must be application/json."))
     for problem in SHAPE(request.json, ()):
         param = ".".join(str(part) for part in problem.where) or None
@@ -345,7 +323,3 @@ def _in_envelope(reply: Reply) -> bool:
     except ValueError:
         return False
     return isinstance(content, Mapping) and "error" in content
-
-
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -7,44 +7,23 @@ documentation of docs.lumalabs.ai. Where these say nothing, a comment marks the 
 
 from __future__ import annotations
 
-import threading
-import time
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal, NamedTuple
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
 import requests
 
 from . import clips
 from .clips import Picture
-from .jobs import Trouble
-from .server import (
-    Emulator,
-    Fault,
-    Problem,
-    Refusal,
-    Reply,
-    Request,
-    Route,
-    Rule,
-    fields,
-    file_reply,
-    flag,
-    items,
-    json_reply,
-    one_of,
-    text,
-    web_address,
-    whole,
-)
+from .jobs import Failure, JobEmulator, Trouble, Work
+from .server import Fault, Refusal, Reply, Request, Route, file_reply, json_reply, utc
+from .shapes import Problem, Rule, Where, fields, flag, items, one_of, text, uuid_text, web_address, whole
 
 MODELS = ("ray-2", "ray-flash-2")
 ASPECT_RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "21:9", "9:21")
-SHORT_SIDE = {"540p": 540, "720p": 720, "1080p": 1080, "4k": 2160}
+RESOLUTIONS = ("540p", "720p", "1080p", "4k")
 DURATIONS = {"5s": 5, "9s": 9}
 CONCEPTS = [
     "truck_left", "pan_right", "pedestal_down", "low_angle", "pedestal_up", "selfie", "pan_left", "roll_right",
@@ -118,26 +97,19 @@ FAILURES = {
 """A prompt that contains the words on the left fails, after submission, with the reason on the right."""
 
 
-def _frame(value: Any, where: tuple[str | int, ...]) -> Any:
+def _frame(value: Any, where: Where) -> Iterator[Problem]:
     """A keyframe: an image by address, a generation by id, or null."""
     if value is None:
         return
     kind = value.get("type") if isinstance(value, dict) else None
     shapes: dict[Any, Rule] = {
         "image": fields({"type": text, "url": web_address}),
-        "generation": fields({"type": text, "id": _uuid}),
+        "generation": fields({"type": text, "id": uuid_text}),
     }
     if kind in ("image", "generation"):
         yield from shapes[kind](value, where)
     else:
         yield Problem(where, "union_tag_invalid", "Input should have the type 'image' or 'generation'")
-
-
-def _uuid(value: Any, where: tuple[str | int, ...]) -> Any:
-    try:
-        uuid.UUID(value)
-    except (ValueError, AttributeError, TypeError):
-        yield Problem(where, "uuid_parsing", "Input should be a valid UUID")
 
 
 _PIXELS = (
@@ -185,42 +157,16 @@ SHAPES: dict[str, tuple[dict[str, Rule], dict[str, Rule]]] = {
 """Required and optional fields of each body, by its generation_type."""
 
 
-class Entry(NamedTuple):
-    """One movement of the account; negative when charged, positive when refunded."""
-
-    generation_id: str
-    cents: float
-
-
 @dataclass
-class Generation:
-    """One job."""
+class Generation(Work):
+    """One job; why it fails is told in Luma's words."""
 
-    id: str
-    number: int
-    """1 for the first one of this emulator; also the seed of its pictures, so that clips can be cached."""
-    kind: str
-    body: dict[str, Any]
-    model: str
-    cents: float
-    created_at: float
-    parents: list[Generation]
+    kind: str = "video"
+    parents: list[Generation] = field(default_factory=list)
     """Of upscale and audio the source; of a film the generations among its keyframes."""
-    born: float = field(default_factory=time.monotonic)
-    polls: int = 0
-    state: Literal["queued", "dreaming", "completed", "failed"] = "queued"
-    failure_reason: str | None = None
     pictures: dict[str, Picture] = field(default_factory=dict)
     """The fetched images, by frame0, frame1 and first_frame."""
     media: bytes = b""
-    moving: threading.RLock = field(default_factory=threading.RLock)
-    rendering: threading.RLock = field(default_factory=threading.RLock)
-    clip: bytes | None = None
-
-    @property
-    def done(self) -> bool:
-        """Whether it has reached its end, good or bad."""
-        return self.state in ("completed", "failed")
 
     @property
     def frames(self) -> Mapping[str, Any]:
@@ -238,35 +184,24 @@ def refuse(detail: str, status: int = 400) -> Refusal:
     return Refusal(json_reply({"detail": detail}, status))
 
 
-class LumaEmulator(Emulator):
+class LumaEmulator(JobEmulator):
     """The server, its account and its generations.
 
     Nobody has documented whether an extended generation is the whole film or only the new part, so
     *extend_returns* offers both. It applies where exactly one keyframe is a generation; an interpolation is
-    always the new part. Pictures have a quarter of the real width and height unless *full_size* is set.
+    always the new part.
     """
 
+    works = Generation
     prefix = "/dream-machine/v1"
     create = ("POST", "/generations/video")
     poll = ("GET", "/generations/{id}")
     asset = ("GET", "/assets/{id}.mp4")
     default_key = "luma-test-key"
 
-    def __init__(
-        self,
-        *,
-        extend_returns: Literal["part", "whole"] = "part",
-        credit_cents: float = 10_000.0,
-        **options: Any,
-    ) -> None:
+    def __init__(self, *, extend_returns: Literal["part", "whole"] = "part", **options: Any) -> None:
         super().__init__(**options)
         self.extend_returns = extend_returns
-        self.credit_cents = credit_cents
-        self.creates: list[Generation] = []
-        """Every generation that was created and charged, in order; deleted ones too."""
-        self.ledger: list[Entry] = []
-        self._listed: dict[str, Generation] = {}
-        self._account = threading.Lock()
 
     def routes(self) -> list[Route]:
         """All documented endpoints but those for still images."""
@@ -296,17 +231,16 @@ class LumaEmulator(Emulator):
         return {
             "LUMAAI_BASE_URL": self.base_url,
             "LUMAAI_API_KEY": self.key,
-            "LUMA_RAY_ALLOWED_HOSTS": urlsplit(self.origin).netloc,
+            "LUMA_RAY_ALLOWED_HOSTS": self.netloc,
         }
-
-    def summary(self) -> str:
-        """What happened, for a person."""
-        billed = -sum(entry.cents for entry in self.ledger)
-        return f"{len(self.creates)} creates, ${billed / 100:.2f} billed, {len(self.leaks)} leaks of the key"
 
     def unauthorized(self) -> Reply:
         """The documented 401."""
         return json_reply({"detail": "Invalid API key is provided"}, 401)
+
+    def not_found(self) -> Reply:
+        """The status is documented, the wording is inferred."""
+        return json_reply({"detail": "Generation not found"}, 404)
 
     def trouble(self, kind: Trouble) -> Reply:
         """How Luma refuses a create. Of these only the 401 is documented; the others are inferred."""
@@ -320,31 +254,14 @@ class LumaEmulator(Emulator):
         headers = {"Retry-After": "7"} if kind == "rate limit" else None
         return json_reply({"detail": detail}, status, headers)
 
-    def refusing(self, kind: Trouble) -> Fault:
-        """`trouble` as a fault: nothing is created or charged."""
-        return Fault(lambda _: self.trouble(kind), handled=False)
-
     def unknown_status(self) -> Fault:
         """An answer to a poll with a state that is in no documentation."""
         return Fault.fields(state="meditating")
 
-    @property
-    def balance(self) -> float:
-        """Cents left."""
-        with self._account:
-            return self.credit_cents + sum(entry.cents for entry in self.ledger)
-
-    def film(self, generation: Generation) -> bytes:
-        """The clip of a completed generation, made when it is first wanted."""
-        with generation.rendering:
-            if generation.clip is None:
-                generation.clip = self._render(generation)
-            return generation.clip
-
     # -- answers ------------------------------------------------------------------------------------------
 
     def _credits(self, request: Request) -> Reply:
-        return json_reply({"credit_balance": float(self.balance)})
+        return json_reply({"credit_balance": round(100 * self.balance, 4)})  # cents
 
     def _create(self, request: Request) -> Reply:
         body = _checked(request, "video")
@@ -360,7 +277,7 @@ class LumaEmulator(Emulator):
         resolution = body.get("resolution", DEFAULT_RESOLUTION)
         duration = body.get("duration", DEFAULT_DURATION)
         # The wording of the following four refusals is inferred.
-        if resolution not in SHORT_SIDE:
+        if resolution not in RESOLUTIONS:
             raise refuse(f"Resolution {resolution} is not supported")
         if duration not in DURATIONS:
             raise refuse(f"Duration {duration} is not supported")
@@ -369,35 +286,59 @@ class LumaEmulator(Emulator):
                 raise refuse(f"Concept {concept['key']} is not supported")
         parents = [self._finished(frame["id"]) for frame in frames.values() if frame["type"] == "generation"]
         cents = CREATE_CENTS[body["model"], duration][resolution]
-        return json_reply(self._view(self._accept("video", body, body["model"], cents, parents)), 201)
+        return self._accepted("video", body, body["model"], cents, parents, status=201)
 
     def _remake(self, kind: str, prices: Mapping[str, int], request: Request) -> Reply:
         body = _checked(request, kind)
         _refuse_wrong_model(body["model"])
         if body.get("prompt"):
             _refuse_prompt(body["prompt"], required=False)
-        return json_reply(self._view(self._accept(kind, body, body["model"], prices[body["model"]], [])), 201)
+        return self._accepted(kind, body, body["model"], prices[body["model"]], [], status=201)
 
     def _upscale(self, request: Request, id: str) -> Reply:
         body = _checked(request, "upscale_video")
         # Which source and target go together is not documented; the default is inferred.
         resolution = body.setdefault("resolution", "1080p")
-        if resolution not in SHORT_SIDE:
+        if resolution not in RESOLUTIONS:
             raise refuse(f"Resolution {resolution} is not supported")
         source = self._finished(id, unknown=404)
         cents = UPSCALE_CENTS_A_SECOND[resolution] * self._seconds(source)
-        return json_reply(self._view(self._accept("upscale_video", body, source.model, cents, [source])))
+        return self._accepted("upscale_video", body, source.model, cents, [source])
 
     def _audio(self, request: Request, id: str) -> Reply:
         body = _checked(request, "add_audio")
         source = self._finished(id, unknown=404)
         cents = AUDIO_CENTS_A_SECOND * self._seconds(source)
-        return json_reply(self._view(self._accept("add_audio", body, source.model, cents, [source])))
+        return self._accepted("add_audio", body, source.model, cents, [source])
+
+    def _accepted(
+        self,
+        kind: str,
+        body: dict[str, Any],
+        model: str,
+        cents: float,
+        parents: list[Generation],
+        status: int = 200,
+    ) -> Reply:
+        generation = self.accept(
+            id=str(uuid.uuid4()),
+            kind=kind,
+            body=body,
+            model=model,
+            resolution=body.get("resolution", DEFAULT_RESOLUTION),
+            aspect_ratio=body.get("aspect_ratio", "16:9"),
+            seconds=DURATIONS[body.get("duration", DEFAULT_DURATION)],
+            usd=cents / 100,
+            prompt=body.get("prompt") or "",
+            loop=bool(body.get("loop")),
+            parents=parents,
+        )
+        return json_reply(self._view(generation), status)
 
     def _list(self, request: Request) -> Reply:
         limit, offset = _page(request.query)
         with self._account:
-            newest = list(self._listed.values())[::-1]
+            newest = list(self._jobs.values())[::-1]
         shown = newest[offset : offset + limit]
         return json_reply(
             {
@@ -410,17 +351,13 @@ class LumaEmulator(Emulator):
         )
 
     def _get(self, request: Request, id: str) -> Reply:
-        generation = self._known(id)
-        with generation.moving:
-            generation.polls += 1
-            self._move(generation)
-            return json_reply(self._view(generation))
+        return json_reply(self._view(self.looked_at(id)))
 
     def _delete(self, request: Request, id: str) -> Reply:
-        self._known(id)
+        self.known(id)
         # What becomes of a running job and of its price is not documented: it is forgotten and stays billed.
         with self._account:
-            self._listed.pop(id, None)
+            self._jobs.pop(id, None)
         return Reply(204)
 
     def _video(self, request: Request, id: str) -> Reply:
@@ -432,80 +369,22 @@ class LumaEmulator(Emulator):
 
     # -- the life of a generation -------------------------------------------------------------------------
 
-    def _known(self, id: str, unknown: int = 404) -> Generation:
-        with self._account:
-            generation = self._listed.get(id)
-        if generation is None:
-            raise refuse("Generation not found", unknown)  # wording inferred
-        return generation
-
-    def _finished(self, id: str, unknown: int = 400) -> Generation:
-        generation = self._known(id, unknown)
+    def _finished(self, id: str, unknown: int = 400) -> Any:
+        try:
+            generation = self.known(id)
+        except Refusal as refusal:
+            raise Refusal(replace(refusal.reply, status=unknown)) from None
         if generation.state != "completed":
             raise refuse(f"Generation {id} is not completed")  # wording inferred
         return generation
 
-    def _shown(self, id: str) -> Generation:
-        generation = self._known(id)
+    def _shown(self, id: str) -> Any:
+        generation = self.known(id)
         if generation.state != "completed":
             raise refuse("Not Found", 404)
         return generation
 
-    def _accept(
-        self, kind: str, body: dict[str, Any], model: str, cents: float, parents: list[Generation]
-    ) -> Generation:
-        with self._account:
-            left = self.credit_cents + sum(entry.cents for entry in self.ledger)
-            if left < cents:
-                # Neither the status nor the text is documented; both are inferred.
-                raise refuse("Insufficient credits", 402)
-            generation = Generation(
-                id=str(uuid.uuid4()),
-                number=len(self.creates) + 1,
-                kind=kind,
-                body=body,
-                model=model,
-                cents=cents,
-                created_at=self.now(),
-                parents=parents,
-            )
-            self.ledger.append(Entry(generation.id, -cents))
-            self.creates.append(generation)
-            self._listed[generation.id] = generation
-        if self.pace.seconds is not None:
-            self.background(partial(self._dream, generation, self.pace.seconds))
-        return generation
-
-    def _dream(self, generation: Generation, seconds: float) -> None:
-        """The job by the clock: a third in the queue, then the pictures, then the rest of the time."""
-        for end in (seconds / 3, seconds):
-            # the margin keeps rounding from waking this thread just before the step
-            self.closing.wait(max(generation.born + end + 0.01 - time.monotonic(), 0))
-            if self.closing.is_set():
-                return
-            with generation.moving:
-                self._move(generation)
-            if not generation.done and generation.failure_reason is None:
-                self.film(generation)
-
-    def _move(self, generation: Generation) -> None:
-        """Bring the state up to date. The caller holds `moving`."""
-        if generation.done:
-            return
-        progress = self.pace.progress(generation.polls, time.monotonic() - generation.born)
-        if progress > 1 / 3 and generation.state == "queued":
-            generation.state = "dreaming"
-            generation.failure_reason = self._fetch(generation) or _moderate(generation.body)
-        if progress < 1:
-            return
-        if generation.failure_reason is None:
-            generation.state = "completed"
-            return
-        generation.state = "failed"
-        with self._account:
-            self.ledger.append(Entry(generation.id, generation.cents))
-
-    def _fetch(self, generation: Generation) -> str | None:
+    def _fetch(self, generation: Generation) -> Failure:
         """Get the images and the video of the request, from where it says. Returns why that failed."""
         addresses = {
             name: frame["url"] for name, frame in generation.frames.items() if frame["type"] == "image"
@@ -514,9 +393,9 @@ class LumaEmulator(Emulator):
             addresses["first_frame"] = generation.body["first_frame"]["url"]
         try:
             for name, address in addresses.items():
-                generation.pictures[name] = clips.picture(_fetched(address))
+                generation.pictures[name] = clips.picture(self.fetched(address))
             if "media" in generation.body:
-                generation.media = _fetched(generation.body["media"]["url"])
+                generation.media = self.fetched(generation.body["media"]["url"])
                 _, _, count = clips.edges(generation.media)
                 longest = LONGEST_MEDIA[generation.kind, generation.model]
                 # What is answered to a source beyond the limits is not documented; the reason is inferred.
@@ -524,7 +403,11 @@ class LumaEmulator(Emulator):
                     return UNREADABLE_FRAMES
         except (requests.RequestException, clips.Unreadable):
             return UNREADABLE_FRAMES
-        return None
+        return ""
+
+    def _moderate(self, generation: Generation) -> Failure:
+        prompt = generation.prompt.lower()
+        return next((reason for words, reason in FAILURES.items() if words in prompt), "")
 
     def _view(self, generation: Generation) -> dict[str, Any]:
         """The Generation object of the API."""
@@ -534,14 +417,12 @@ class LumaEmulator(Emulator):
             "image": f"{self.origin}/assets/{generation.id}.jpg",
             "progress_video": None,
         }
-        created = datetime.fromtimestamp(generation.created_at, timezone.utc)
-        failed = generation.state == "failed"
         return {
             "id": generation.id,
             "generation_type": "video",
-            "state": generation.state,
-            "failure_reason": generation.failure_reason if failed else None,
-            "created_at": created.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "state": "dreaming" if generation.state == "running" else generation.state,
+            "failure_reason": generation.failure if generation.state == "failed" else None,
+            "created_at": utc(generation.created_at, digits="microseconds"),
             "assets": assets if generation.state == "completed" else None,
             "model": generation.model,
             # an echo with nulls for what was not sent, as in the documentation's example response
@@ -577,7 +458,6 @@ class LumaEmulator(Emulator):
         return clips.remade(generation.media, size, clips.within)
 
     def _render_film(self, generation: Generation) -> bytes:
-        body = generation.body
         earlier = {parent.id: self.film(parent) for parent in generation.parents}
         before = earlier.get(generation.frames.get("frame0", {}).get("id"))
         after = earlier.get(generation.frames.get("frame1", {}).get("id"))
@@ -585,33 +465,24 @@ class LumaEmulator(Emulator):
         end = clips.edges(after)[0] if after else generation.pictures.get("frame1")
         # The ratio follows the pictures, as ComfyUI's own node reports; the field is only accepted then.
         shape = start or end
-        across, down = map(int, body.get("aspect_ratio", "16:9").split(":"))
+        across, down = map(int, generation.aspect_ratio.split(":"))
         proportion = shape.width / shape.height if shape else across / down
-        size = self._size(body.get("resolution", DEFAULT_RESOLUTION), proportion)
-        if body.get("loop"):
+        size = self._size(generation.resolution, proportion)
+        if generation.loop:
             end = clips.edges(before)[0] if before else start
-        seconds = DURATIONS[body.get("duration", DEFAULT_DURATION)]
-        part = clips.journey(generation.number, size, seconds, start, end, closed=bool(body.get("loop")))
+        part = clips.journey(generation.number, size, generation.seconds, start, end, closed=generation.loop)
         if self.extend_returns == "whole" and before and not after:
             return clips.joined(before, part, size)
         if self.extend_returns == "whole" and after and not before:
             return clips.joined(part, after, size)
         return part
 
-    def _size(self, resolution: str, proportion: float) -> tuple[int, int]:
-        """(width, height), both even. That the short side names the resolution is inferred."""
-        proportion = min(max(proportion, 9 / 21), 21 / 9)
-        # even before anything is derived from it, so that extensions of extensions keep their size
-        short = SHORT_SIDE[resolution] if self.full_size else 2 * round(SHORT_SIDE[resolution] / 8)
-        width, height = short * max(proportion, 1), short * max(1 / proportion, 1)
-        return 2 * round(width / 2), 2 * round(height / 2)
-
 
 def _checked(request: Request, kind: str) -> dict[str, Any]:
     """The body, if it has the documented shape."""
     # That this is a 422 with a list is inferred; that both forms occur is documented.
     problems = list(fields(*SHAPES[kind])(request.json, ("body",)))
-    if not request.headers.get("Content-Type", "").startswith("application/json"):
+    if not request.is_json:
         problems = [Problem(("header", "content-type"), "json_type", "Input should be application/json")]
     if problems:
         detail = [{"loc": list(item.where), "type": item.kind, "msg": item.text} for item in problems]
@@ -658,17 +529,3 @@ def _page(query: Mapping[str, str]) -> tuple[int, int]:
             detail = [{"loc": ["query", name], "type": "int_parsing", "msg": "Input should be an integer"}]
             raise Refusal(json_reply({"detail": detail}, 422))
     return int(query.get("limit", "100")), int(query.get("offset", "0"))
-
-
-def _moderate(body: Mapping[str, Any]) -> str | None:
-    prompt = (body.get("prompt") or "").lower()
-    return next((reason for words, reason in FAILURES.items() if words in prompt), None)
-
-
-def _fetched(address: str) -> bytes:
-    with requests.Session() as session:
-        # a proxy for the outside world cannot reach this machine's loopback
-        session.trust_env = urlsplit(address).hostname not in ("127.0.0.1", "localhost", "::1")
-        response = session.get(address, timeout=5)
-        response.raise_for_status()
-        return response.content

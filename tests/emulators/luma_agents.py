@@ -13,13 +13,10 @@ multipart form of an upload. Addresses of pictures must be https, as documented,
 
 from __future__ import annotations
 
-import base64
-import binascii
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,25 +25,8 @@ import requests
 from . import clips
 from .clips import Picture
 from .jobs import Entry, Failure, JobEmulator, Still, Trouble, Work
-from .server import (
-    Fault,
-    Problem,
-    Refusal,
-    Reply,
-    Request,
-    Route,
-    Rule,
-    Where,
-    fields,
-    flag,
-    html_reply,
-    items,
-    json_reply,
-    one_of,
-    text,
-    web_address,
-    whole,
-)
+from .server import Fault, Refusal, Reply, Request, Route, html_reply, json_reply, time_told, utc
+from .shapes import Problem, Rule, Where, fields, flag, items, one_of, text, uuid_text, web_address, whole
 
 API_VERSION = "2026-04-01"
 MODELS = {
@@ -100,13 +80,6 @@ def _optional(rule: Rule) -> Rule:
     return lenient
 
 
-def _id(value: Any, where: Where) -> Iterator[Problem]:
-    try:
-        uuid.UUID(value)
-    except (ValueError, AttributeError, TypeError):
-        yield Problem(where, "uuid_parsing", "Input should be a valid UUID")
-
-
 def _positive(value: Any, where: Where) -> Iterator[Problem]:
     yield from whole(value, where)
     if isinstance(value, int) and value < 1:
@@ -115,7 +88,7 @@ def _positive(value: Any, where: Where) -> Iterator[Problem]:
 
 def _time(value: Any, where: Where) -> Iterator[Problem]:
     try:
-        datetime.fromisoformat(value.replace("Z", "+00:00"))
+        time_told(value)
     except (ValueError, AttributeError):
         yield Problem(where, "datetime_parsing", "Input should be a valid datetime")
 
@@ -126,8 +99,8 @@ _REFERENCE = _optional(
             "url": _optional(web_address),
             "data": _optional(text),
             "media_type": _optional(text),
-            "generation_id": _optional(_id),
-            "file_id": _optional(_id),
+            "generation_id": _optional(uuid_text),
+            "file_id": _optional(uuid_text),
         }
     )
 )
@@ -320,7 +293,7 @@ class LumaAgentsEmulator(JobEmulator):
             "type": "video",
             "state": STATES[work.state],
             "model": work.model,
-            "created_at": _clock(work.created_at),
+            "created_at": utc(work.created_at),
             "output": [{"type": "video", "url": self.link(work)}] if completed else [],
             "failure_reason": reason,
             "failure_code": code,
@@ -420,8 +393,8 @@ class LumaAgentsEmulator(JobEmulator):
             content = self._downloaded(name, reference["url"])
         else:
             try:
-                content = base64.b64decode(reference["data"], validate=True)
-            except (binascii.Error, ValueError):
+                content = clips.unpacked(reference["data"])
+            except clips.Unreadable:
                 raise refuse(f"{name}: invalid base64 data", 422) from None
         return _picture(name, content)
 
@@ -466,7 +439,7 @@ class LumaAgentsEmulator(JobEmulator):
             "url": f"{self.origin}/uploads/{file.id}?signature={_signature(file)}",
             "method": "PUT",
             "headers": {"Content-Type": about["mime_type"]},
-            "expires_at": _clock(self.now() + LINK_LIFE),
+            "expires_at": utc(self.now() + LINK_LIFE),
         }
         view = _file_view(file)
         # That this is a 201 is inferred from generations.
@@ -527,7 +500,7 @@ class LumaAgentsEmulator(JobEmulator):
 
 def _checked(request: Request, shape: Rule) -> dict[str, Any]:
     """The body, if it has the documented shape. That one with another shape is a 400 is inferred."""
-    if not request.headers.get("Content-Type", "").startswith("application/json"):
+    if not request.is_json:
         raise refuse("Content-Type should be application/json")
     problem = next(shape(request.json, ()), None)
     if problem is not None:
@@ -615,20 +588,16 @@ def _signature(file: File) -> str:
     return f"upload-{file.id[:8]}"
 
 
-def _clock(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _file_view(file: File) -> dict[str, Any]:
     """The File object of the API. The default purpose is inferred."""
     return {
         "id": file.id,
-        "created_at": _clock(file.created_at),
+        "created_at": utc(file.created_at),
         "mime_type": file.about["mime_type"],
         "purpose": file.about.get("purpose", "input"),
         "size_bytes": file.about["size_bytes"],
         "state": file.state,
-        "deleted_at": None if file.deleted_at is None else _clock(file.deleted_at),
+        "deleted_at": None if file.deleted_at is None else utc(file.deleted_at),
         "expires_at": file.about.get("expires_at"),
         "failure_reason": file.failure_reason,
         "filename": file.about.get("filename"),

@@ -8,10 +8,6 @@ from the types of the `openai` SDK 3.52.0, answered in the *dialect* chosen. No 
 
 from __future__ import annotations
 
-import base64
-import binascii
-import email
-import email.policy
 import re
 import uuid
 from collections.abc import Iterator, Mapping
@@ -20,20 +16,8 @@ from typing import Any, Final, Literal
 
 from . import clips
 from .jobs import JobEmulator, Trouble, Work
-from .server import (
-    Fault,
-    Problem,
-    Refusal,
-    Reply,
-    Request,
-    Route,
-    Where,
-    fields,
-    file_reply,
-    json_reply,
-    one_of,
-    text,
-)
+from .server import Fault, Part, Refusal, Reply, Request, Route, file_reply, json_reply
+from .shapes import Problem, Where, fields, one_of, text
 
 Dialect = Literal["openai", "job", "data", "output_url", "url", "absent"]
 """What POST /videos answers: OpenAI's video object; a job object; the finished clip's address at once, in one of
@@ -160,14 +144,7 @@ class RailwailEmulator(JobEmulator):
             return reply
         if reply.status in (404, 405) and not self._serves(request):
             reply = error(reply.status, "not_found", f"No {request.method} {request.path} here")
-        minute = self.now() // 60 * 60
-        recent = sum(item.time >= minute for item in self.requests)
-        told = {
-            "X-RateLimit-Limit": str(_REQUESTS_A_MINUTE),
-            "X-RateLimit-Remaining": str(max(_REQUESTS_A_MINUTE - recent, 0)),
-            "X-RateLimit-Reset": f"{minute + 60:.0f}",
-        }
-        return replace(reply, headers={**told, **reply.headers})
+        return replace(reply, headers={**self.minute(_REQUESTS_A_MINUTE), **reply.headers})
 
     def _serves(self, request: Request) -> bool:
         return any(route.method == request.method for route, _ in self._serving(request))
@@ -312,13 +289,10 @@ def _model() -> dict[str, Any]:
 
 def _checked(request: Request) -> dict[str, Any]:
     """The body, if it has the shape of OpenAI's types; as JSON or as a form, which OpenAI's client always sends."""
-    kind = request.headers.get("Content-Type", "")
-    if kind.startswith("multipart/form-data"):
-        body: Any = _form(kind, request.body)
-    elif kind.startswith("application/json"):
-        body = request.json
-    else:
+    form = request.form
+    if form is None and not request.is_json:
         raise Refusal(error(400, "bad_request", "The body must be JSON or a form"))
+    body: Any = request.json if form is None else _unfolded(form)
     for problem in SHAPE(body, ()):
         where = ".".join(str(part) for part in problem.where) or "body"
         raise Refusal(error(400, "bad_request", f"{where}: {problem.text}"))
@@ -328,25 +302,21 @@ def _checked(request: Request) -> dict[str, Any]:
     return checked
 
 
-def _form(kind: str, content: bytes) -> dict[str, Any]:
-    """The fields of a form; `input_reference[image_url]` is a field in a field, a file is a picture."""
-    head = f"Content-Type: {kind}\r\n\r\n".encode()
-    message = email.message_from_bytes(head + content, policy=email.policy.HTTP)
+def _unfolded(form: Mapping[str, Part]) -> dict[str, Any]:
+    """The body that a form stands for; `input_reference[image_url]` is a field in a field, a file is a picture."""
     body: dict[str, Any] = {}
-    for part in message.iter_parts():
-        name = str(part.get_param("name", header="content-disposition"))
-        data = part.get_payload(decode=True)
-        if part.get_filename() is not None:
+    for name, part in form.items():
+        if part.file is not None:
             try:
-                body[name] = clips.picture(data)
+                body[name] = clips.picture(part.content)
             except clips.Unreadable:
                 raise Refusal(error(400, "bad_request", f"{name}: not a picture")) from None
             continue
         outer, _, inner = name.partition("[")
         if inner:
-            body.setdefault(outer, {})[inner.removesuffix("]")] = data.decode()
+            body.setdefault(outer, {})[inner.removesuffix("]")] = part.content.decode()
         else:
-            body[name] = data.decode()
+            body[name] = part.content.decode()
     return body
 
 
@@ -359,8 +329,8 @@ def _first_frame(reference: Any) -> clips.Picture | str | None:
     inline = re.fullmatch(r"data:image/(?:png|jpeg|webp);base64,(.*)", address, re.DOTALL)
     if inline:
         try:
-            return clips.picture(base64.b64decode(inline.group(1), validate=True))
-        except (binascii.Error, clips.Unreadable):
+            return clips.picture(clips.unpacked(inline.group(1)))
+        except clips.Unreadable:
             raise Refusal(error(400, "bad_request", "input_reference: not a picture")) from None
     if not address.startswith(("http://", "https://")):
         raise Refusal(error(400, "bad_request", "input_reference: neither a URL nor a data: URL"))

@@ -9,39 +9,20 @@ Webhooks are checked and never called; predictions by version, deployments and t
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from email import message_from_bytes
-from email.policy import HTTP
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode
 
 from . import clips
 from .jobs import JobEmulator, Trouble, Work
 from .luma import ASPECT_RATIOS, CONCEPTS
-from .server import (
-    Fault,
-    Problem,
-    Refusal,
-    Reply,
-    Request,
-    Route,
-    Rule,
-    Where,
-    fields,
-    flag,
-    html_reply,
-    items,
-    json_reply,
-    text,
-    web_address,
-)
+from .server import Fault, Refusal, Reply, Request, Route, html_reply, json_reply, time_told, utc
+from .shapes import Problem, Rule, Where, fields, flag, items, text, web_address
 
 CENTS_A_SECOND: Final = {
     "ray-2-540p": 10.0,
@@ -386,10 +367,7 @@ class ReplicateEmulator(JobEmulator):
         """A picture as a model gets it: its own owner's files need no token there."""
         inline = _DATA_URI.fullmatch(address)
         if inline:
-            try:
-                return base64.b64decode(inline[1], validate=True)
-            except binascii.Error as error:
-                raise clips.Unreadable(str(error)) from None
+            return clips.unpacked(inline[1])
         if address.startswith(f"{self.base_url}/files/"):
             file = self._living(address.rpartition("/")[2])
             if file is None:
@@ -406,10 +384,12 @@ class ReplicateEmulator(JobEmulator):
     # -- files --------------------------------------------------------------------------------------------
 
     def _upload(self, request: Request) -> Reply:
-        parts = _form(request)
+        parts = request.form
+        # All these refusals but the one for the size are inferred.
+        if parts is None:
+            raise Refusal(problem(415, "Unsupported media type", "multipart/form-data expected"))
         content = parts.get("content")
-        # The three refusals but the one for the size are inferred.
-        if content is None or not 0 < len(content.name.encode()) <= 255:
+        if content is None or not 0 < len((content.file or "").encode()) <= 255:
             raise Refusal(problem(400, "Bad request", "content: a file with a name is required"))
         unknown = sorted(set(parts) - {"content", "metadata", "type", "filename"})
         if unknown:
@@ -425,8 +405,8 @@ class ReplicateEmulator(JobEmulator):
             file = File(
                 id=_id(),
                 number=self._uploads,
-                name=parts["filename"].content.decode() if "filename" in parts else content.name,
-                content_type=parts["type"].content.decode() if "type" in parts else content.content_type,
+                name=parts["filename"].content.decode() if "filename" in parts else content.file,
+                content_type=parts["type"].content.decode() if "type" in parts else content.media_type,
                 content=content.content,
                 metadata=metadata,
                 created=self.now(),
@@ -473,27 +453,6 @@ class ReplicateEmulator(JobEmulator):
         }
 
 
-@dataclass
-class _Part:
-    name: str
-    content_type: str
-    content: bytes
-
-
-def _form(request: Request) -> dict[str, _Part]:
-    """The parts of a multipart/form-data body, by field."""
-    kind = request.headers.get("Content-Type", "")
-    message = message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + request.body, policy=HTTP)
-    if message.get_content_type() != "multipart/form-data" or not message.is_multipart():
-        raise Refusal(problem(415, "Unsupported media type", "multipart/form-data expected"))  # inferred
-    return {
-        str(part.get_param("name", header="Content-Disposition")): _Part(
-            part.get_filename(""), part.get_content_type(), part.get_payload(decode=True)
-        )
-        for part in message.iter_parts()
-    }
-
-
 def _about_file(status: int, detail: str) -> Reply:
     return json_reply({"detail": detail}, status, {"Content-Type": "application/problem+json"})
 
@@ -505,7 +464,7 @@ def _checked(request: Request) -> dict[str, Any]:
     people observed (other models of Replicate ignore them): a misspelt field shall not go unnoticed.
     """
     body = request.json
-    if body is None or not request.headers.get("Content-Type", "").startswith("application/json"):
+    if body is None or not request.is_json:
         raise Refusal(problem(400, "Bad request", "The request body is not JSON"))  # inferred
     problems = list(_BODY(body, ()))
     if isinstance(body, dict) and isinstance(body.get("input"), dict):
@@ -575,7 +534,7 @@ def _moment(request: Request, name: str, *, default: float) -> float:
     if told is None:
         return default
     try:
-        moment = datetime.fromisoformat(told.replace("Z", "+00:00"))
+        moment = time_told(told)
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
@@ -595,7 +554,7 @@ def _edge(cursor: str | None) -> tuple[bool, int | None]:
 
 
 def _time(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return utc(moment, digits="microseconds")
 
 
 def _id() -> str:

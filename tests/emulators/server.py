@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import json
 import re
 import socket
 import socketserver
+import ssl
 import struct
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -22,7 +26,14 @@ from urllib.parse import parse_qsl, urlsplit
 
 from requests.structures import CaseInsensitiveDict
 
-Where = tuple[str | int, ...]
+
+class Part(NamedTuple):
+    """One field of a form."""
+
+    file: str | None
+    """The name of the file that it is; None where it is none."""
+    media_type: str
+    content: bytes
 
 
 @dataclass
@@ -49,6 +60,28 @@ class Request:
             return json.loads(self.body)
         except ValueError:
             return None
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the body is said to be JSON."""
+        return self.headers.get("Content-Type", "").startswith("application/json")
+
+    @property
+    def form(self) -> dict[str, Part] | None:
+        """The fields of a multipart/form-data body by their names; None where it is none."""
+        kind = self.headers.get("Content-Type", "")
+        if not kind.startswith("multipart/form-data"):
+            return None
+        head = f"Content-Type: {kind}\r\n\r\n".encode()
+        message = email.message_from_bytes(head + self.body, policy=email.policy.HTTP)
+        if not message.is_multipart():
+            return None
+        return {
+            str(part.get_param("name", header="Content-Disposition")): Part(
+                part.get_filename(), part.get_content_type(), part.get_payload(decode=True)
+            )
+            for part in message.iter_parts()
+        }
 
 
 @dataclass(frozen=True)
@@ -100,6 +133,17 @@ def file_reply(request: Request, content: bytes, media_type: str) -> Reply:
         return Reply(416, b"", {**headers, "Content-Range": f"bytes */{len(content)}"})
     headers["Content-Range"] = f"bytes {begin}-{end}/{len(content)}"
     return Reply(206, content[begin : end + 1], headers)
+
+
+def utc(moment: float, *, digits: Literal["seconds", "microseconds"] = "seconds") -> str:
+    """Seconds since the epoch in ISO 8601, with a Z."""
+    told = datetime.fromtimestamp(moment, timezone.utc).replace(tzinfo=None)
+    return f"{told.isoformat(timespec=digits)}Z"
+
+
+def time_told(words: str) -> datetime:
+    """What a time in ISO 8601 says. Raises ValueError."""
+    return datetime.fromisoformat(words.replace("Z", "+00:00"))  # Python 3.10 does not read the Z
 
 
 @dataclass(frozen=True)
@@ -262,6 +306,8 @@ class Emulator:
         self.watch: Callable[[Request], None] = lambda request: None
         """Called with each request after its answer."""
         self.closing = threading.Event()
+        self.tls: ssl.SSLContext | None = None
+        """With which certificate it speaks TLS; set before the start. Addresses still begin with http."""
         self._port = port
         self._lock = threading.Lock()
         self._server: _Server | None = None
@@ -317,17 +363,15 @@ class Emulator:
         """Listen. Raises OSError when the port is taken."""
         self._server = _Server(("127.0.0.1", self._port), _Handler, bind_and_activate=True)
         self._server.emulator = self
-        # a short interval, because closing waits for it
-        self._threads.append(
-            threading.Thread(target=self._server.serve_forever, args=(0.01,), name=type(self).__name__)
-        )
+        self._threads.append(threading.Thread(target=self._server.serve, name=type(self).__name__))
         self._threads[0].start()
 
     def close(self) -> None:
         """Break off what is open, and wait until every thread has ended."""
         self.closing.set()
         if self._server is not None:
-            self._server.shutdown()
+            self._server.wake()
+            self._threads[0].join()
             self._server.hang_up()
             self._server.server_close()
         for thread in self._threads:
@@ -361,6 +405,16 @@ class Emulator:
         thread = threading.Thread(target=guarded, name=f"{type(self).__name__} job")
         self._threads.append(thread)
         thread.start()
+
+    def minute(self, limit: int) -> dict[str, str]:
+        """What headers tell of a limit of so many requests in a minute, which is not enforced here."""
+        begun = self.now() // 60 * 60
+        recent = sum(item.time >= begun for item in self.requests)
+        return {
+            "X-RateLimit-Limit": str(limit),
+            "X-RateLimit-Remaining": str(max(limit - recent, 0)),
+            "X-RateLimit-Reset": f"{begun + 60:.0f}",
+        }
 
     def exchange(self, request: Request) -> Reply:
         """Record the request, and answer it or let its fault happen."""
@@ -459,10 +513,29 @@ class _Server(ThreadingHTTPServer):
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]
 
+    def serve(self) -> None:
+        """Take connections until the emulator is closing."""
+        # not serve_forever: that one looks every so often whether it shall end, and closing waits for it
+        while not self.emulator.closing.is_set():
+            self.handle_request()
+
+    def wake(self) -> None:
+        """Let `serve` see that the emulator is closing."""
+        with suppress(OSError):  # it has ended already
+            socket.create_connection(self.server_address).close()
+
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
+        if self.emulator.tls is not None:
+            # shaking hands is left to the connection's own thread
+            connection = self.emulator.tls.wrap_socket(
+                connection, server_side=True, do_handshake_on_connect=False
+            )
         self.connections.add(connection)
         return connection, address
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        return not self.emulator.closing.is_set()
 
     def close_request(self, request: Any) -> None:
         self.connections.discard(request)
@@ -472,12 +545,13 @@ class _Server(ThreadingHTTPServer):
         """End the connections that clients keep open."""
         for connection in list(self.connections):
             with suppress(OSError):  # the client was quicker
-                connection.shutdown(socket.SHUT_RDWR)
+                # not TLS's own shutdown: that one takes the state away from the thread that reads
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         error = sys.exc_info()[1]
-        if error is None or isinstance(error, ConnectionError):
-            return  # a client that went away is no error
+        if error is None or isinstance(error, (ConnectionError, ssl.SSLError)):
+            return  # a client that went away, or does not trust the certificate, is no error
         super().handle_error(request, client_address)  # prints it, in case the test fails for another reason
         self.emulator.errors.append(error)
 
@@ -533,84 +607,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: `Emulator.requests` is the log."""
-
-
-class Problem(NamedTuple):
-    """One thing wrong with a JSON body."""
-
-    where: Where
-    kind: str
-    text: str
-
-
-Rule = Callable[[Any, Where], Iterator[Problem]]
-"""Looks at a value and tells what is wrong with it."""
-
-
-def fields(required: Mapping[str, Rule] | None = None, optional: Mapping[str, Rule] | None = None) -> Rule:
-    """An object with these fields and no others."""
-    required, optional = required or {}, optional or {}
-    known = {**required, **optional}
-
-    def rule(value: Any, where: Where) -> Iterator[Problem]:
-        if not isinstance(value, dict):
-            yield Problem(where, "object_type", "Input should be an object")
-            return
-        for name in required:
-            if name not in value:
-                yield Problem((*where, name), "missing", "Field required")
-        for name, item in value.items():
-            if name in known:
-                yield from known[name](item, (*where, name))
-            else:
-                yield Problem((*where, name), "extra_forbidden", "Extra inputs are not permitted")
-
-    return rule
-
-
-def items(each: Rule) -> Rule:
-    """An array of such values."""
-
-    def rule(value: Any, where: Where) -> Iterator[Problem]:
-        if not isinstance(value, list):
-            yield Problem(where, "list_type", "Input should be an array")
-            return
-        for index, item in enumerate(value):
-            yield from each(item, (*where, index))
-
-    return rule
-
-
-def text(value: Any, where: Where) -> Iterator[Problem]:
-    """A string."""
-    if not isinstance(value, str):
-        yield Problem(where, "string_type", "Input should be a string")
-
-
-def flag(value: Any, where: Where) -> Iterator[Problem]:
-    """True or false."""
-    if not isinstance(value, bool):
-        yield Problem(where, "bool_type", "Input should be a boolean")
-
-
-def whole(value: Any, where: Where) -> Iterator[Problem]:
-    """An integer."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        yield Problem(where, "int_type", "Input should be an integer")
-
-
-def web_address(value: Any, where: Where) -> Iterator[Problem]:
-    """An http or https URL; never a data: URL."""
-    parts = urlsplit(value) if isinstance(value, str) else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-        yield Problem(where, "url_parsing", "Input should be an http or https URL")
-
-
-def one_of(*values: str) -> Rule:
-    """One of these strings."""
-
-    def rule(value: Any, where: Where) -> Iterator[Problem]:
-        if not isinstance(value, str) or value not in values:
-            yield Problem(where, "enum", f"Input should be one of {', '.join(values)}")
-
-    return rule

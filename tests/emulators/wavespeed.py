@@ -17,31 +17,12 @@ import secrets
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from typing import Any, Literal
 
 from . import clips
 from .jobs import Entry, JobEmulator, Trouble, Work
-from .server import (
-    Fault,
-    Problem,
-    Refusal,
-    Reply,
-    Request,
-    Route,
-    Rule,
-    Where,
-    fields,
-    file_reply,
-    flag,
-    html_reply,
-    items,
-    json_reply,
-    one_of,
-    text,
-    web_address,
-    whole,
-)
+from .server import Fault, Refusal, Reply, Request, Route, file_reply, html_reply, json_reply, time_told, utc
+from .shapes import Problem, Rule, Where, fields, flag, items, one_of, text, web_address, whole
 
 Ending = Literal["completed", "failed", "cancelled", "timeout", "deleted"]
 """Every word with which a task ends; the first two are documented, the others are in the SDK."""
@@ -463,10 +444,11 @@ class WaveSpeedEmulator(JobEmulator):
     def _form(self, request: Request) -> Reply:
         if not self.forms:
             raise Refusal(json_reply({"detail": "Not Found"}, 404))
-        parts = _parts(request)
+        parts = request.form or {}
         if set(parts) != {"file"}:
             raise Refusal(self._refused(400, 1400, "A required parameter is missing: file"))
         name, media_type, content = parts["file"]
+        name = name or ""
         if media_type not in PICTURES:
             raise Refusal(self._refused(400, 1401, f"Unsupported file type {media_type}"))  # wording inferred
         self._check_size(media_type, len(content))
@@ -504,7 +486,7 @@ class WaveSpeedEmulator(JobEmulator):
 
     def _checked(self, request: Request, shape: Rule) -> dict[str, Any]:
         """The body, if it has the documented shape; else 1400 or 1401."""
-        if not request.headers.get("Content-Type", "").startswith("application/json"):
+        if not request.is_json:
             raise Refusal(self._refused(415, 1401, "The parameter value is invalid: Content-Type"))
         problems = list(shape(request.json, ()))
         if problems:
@@ -574,7 +556,7 @@ def _moment(value: Any, where: Where) -> Iterator[Problem]:
 def _when(told: str | None, otherwise: float) -> float:
     if told is None:
         return otherwise
-    moment = datetime.fromisoformat(told.replace("Z", "+00:00"))
+    moment = time_told(told)
     if moment.tzinfo is None:
         raise ValueError("without a zone")
     return moment.timestamp()
@@ -582,29 +564,10 @@ def _when(told: str | None, otherwise: float) -> float:
 
 def _nanoseconds(moment: float) -> str:
     """A time as the documentation's examples have it, with nine digits."""
-    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f268Z")
+    return utc(moment, digits="microseconds").replace("Z", "268Z")
 
 
 def _check_webhook(emulator: WaveSpeedEmulator, request: Request) -> None:
     for name, value in request.query.items():
         if name != "webhook" or list(web_address(value, ())):
             raise Refusal(emulator._refused(400, 1401, f"The parameter value is invalid: {name}"))
-
-
-def _parts(request: Request) -> dict[str, tuple[str, str, bytes]]:
-    """Name: file name, media type and content of each part of a form."""
-    boundary = re.search(
-        r'multipart/form-data;\s*boundary="?([^";]+)', request.headers.get("Content-Type", "")
-    )
-    found = {}
-    if boundary is not None:
-        for part in request.body.split(b"--" + boundary[1].encode())[1:-1]:
-            head, _, content = part.partition(b"\r\n\r\n")
-            told = head.decode()
-            name = re.search(r'[; ]name="([^"]*)"', told)
-            file = re.search(r'filename="([^"]*)"', told)
-            media_type = re.search(r"(?i)content-type: *([^\s;]+)", told)
-            if name is not None:
-                kind = media_type[1] if media_type is not None else ""
-                found[name[1]] = (file[1] if file is not None else "", kind, content[:-2])
-    return found
