@@ -94,7 +94,7 @@ def _exit_code(error: GenerationError) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="luma-ray",
-        description="Luma Ray 2 clips: make, extend, collect. Without a key, a free local preview.",
+        description="Luma Ray 2 and Ray 3.2 clips: make, extend, collect. Without a key, a free local preview.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -35,6 +35,11 @@ class RayCollectGeneration(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, id: Any = None) -> bool | str:
+        """Whether the id may be queued."""
+        return inputs.secret_in(id=id)
+
+    @classmethod
     async def execute(cls, id: str, provider: str) -> Any:
         """Wait for the job if it still runs, and bring its clip."""
         return await host.film(

@@ -11,7 +11,7 @@ from .generation.ray import LONGEST_FILM
 from .generation.request import Operation
 
 
-class RayExtendVideo(io.ComfyNode):
+class RayExtendVideo(inputs.Prompted):
     """A film made longer, clip by clip."""
 
     @classmethod
@@ -24,7 +24,17 @@ class RayExtendVideo(io.ComfyNode):
                 "Makes a film longer, up to 30 s: by the provider's own extend where it has one and made the clip, "
                 "else from the film's last picture, joined without a repeated frame."
             ),
-            search_aliases=["luma", "ray 2", "ray flash", "extend", "continue", "longer", "lengthen"],
+            search_aliases=[
+                "luma",
+                "ray 2",
+                "ray flash",
+                "ray 3",
+                "ray 3.2",
+                "extend",
+                "continue",
+                "longer",
+                "lengthen",
+            ],
             inputs=[
                 *inputs.shared(Operation.EXTEND_VIDEO, prompt_required=True, follows_picture=True),
                 inputs.widget(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .generation.budget import dollars
 from .generation.finishing import Clip
+from .generation.offer import keyframe_at
 from .generation.ray import ASPECT_RATIOS
 from .generation.request import GenerationRequest, Keyframe, MiddleFrame, Operation, StillImage
 from .generation.selection import AUTO
@@ -50,6 +51,16 @@ class Film:
     clips: tuple[Clip, ...] = ()
     """The clips this call asked for."""
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What stands on the node, which may show three lines at a time.
+
+        First the summary and what is to be known of the clips (that they are previews, where the pictures are),
+        then how they were made.
+        """
+        of_clips = {note for clip in self.clips for note in clip.notes}
+        return (self.summary, *sorted(self.notes, key=lambda note: note not in of_clips))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Frames:
@@ -75,7 +86,7 @@ def framed(settings: Settings, frames: Frames) -> tuple[Frames, Settings, tuple[
     leading = frames.leading
     if leading is None:
         return frames, settings, ()
-    notes: list[str] = []
+    cut: dict[str, list[str]] = {}
     if settings.aspect_ratio == MATCH_FIRST_FRAME:
         nearest = images.nearest_aspect_ratio(leading.width, leading.height, ASPECT_RATIOS)
         settings = replace(settings, aspect_ratio=nearest)
@@ -86,18 +97,20 @@ def framed(settings: Settings, frames: Frames) -> tuple[Frames, Settings, tuple[
     def fitted(still: StillImage | None, name: str) -> StillImage | None:
         if still is None:
             return None
-        cropped, words = images.fit(still, shape, name=name)
-        if words:
-            notes.append(words)
+        cropped, loss = images.fit(still, shape)
+        if loss:
+            cut.setdefault(loss, []).append(name)
         return cropped
 
     first = fitted(frames.first, "first_frame")
     middle = [
-        replace(frame, still=fitted(frame.still, f"keyframe at frame {frame.index}") or frame.still)
+        replace(frame, still=fitted(frame.still, keyframe_at(frame.index)) or frame.still)
         for frame in frames.middle
     ]
     last = fitted(frames.last, "last_frame")
-    return Frames(first=first, last=last, middle=tuple(middle)), settings, tuple(notes)
+    losses = "; ".join(f"{loss} off {', '.join(names)}" for loss, names in cut.items())
+    notes = (f"cropped to {images.shape_in_words(shape)}: {losses}",) if cut else ()
+    return Frames(first=first, last=last, middle=tuple(middle)), settings, notes
 
 
 def film_of(clip: Clip, *, notes: tuple[str, ...] = (), seconds_waited: float) -> Film:

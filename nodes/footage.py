@@ -20,6 +20,7 @@ from comfy_api.latest import InputImpl
 from . import host
 from .generation.clock import Clock
 from .generation.errors import Interrupted, InvalidInput
+from .generation.offer import keyframe_at
 from .generation.ray import FRAMES_PER_SECOND
 from .generation.request import MiddleFrame
 from .generation.waiting import Report
@@ -43,9 +44,7 @@ def frames_of(first_frame: Any, last_frame: Any, keyframes: tuple[tuple[int, Any
     return Frames(
         first=None if first_frame is None else still(first_frame, "first_frame"),
         last=None if last_frame is None else still(last_frame, "last_frame"),
-        middle=tuple(
-            MiddleFrame(index, still(image, f"keyframe at frame {index}")) for index, image in keyframes
-        ),
+        middle=tuple(MiddleFrame(index, still(image, keyframe_at(index))) for index, image in keyframes),
     )
 
 

@@ -110,7 +110,7 @@ async def film(node: Any, make: Callable[[Studio, Clock, Report], Film]) -> Any:
     frames, last_frame, shown = await run(node, work)
     assert made is not None  # noqa: S101 - `run` returned, so `make` did
     # Two spaces: the newer renderer reads Markdown, where they are what keeps a line break.
-    say(node.hidden.unique_id, "  \n".join([made.summary, *made.notes]))
+    say(node.hidden.unique_id, "  \n".join(made.lines))
     return io.NodeOutput(
         frames,
         InputImpl.VideoFromFile(str(made.path)),

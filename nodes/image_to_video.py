@@ -10,7 +10,7 @@ from . import footage, host, inputs
 from .generation.request import Operation
 
 
-class RayImageToVideo(io.ComfyNode):
+class RayImageToVideo(inputs.Prompted):
     """One clip that starts on a picture."""
 
     @classmethod
@@ -20,7 +20,16 @@ class RayImageToVideo(io.ComfyNode):
             node_id="RayImageToVideo",
             display_name="Ray Image to Video",
             description="A clip that starts on your picture. Without a key, a camera move over it as a free preview.",
-            search_aliases=["luma", "ray 2", "ray flash", "i2v", "image to video", "animate"],
+            search_aliases=[
+                "luma",
+                "ray 2",
+                "ray flash",
+                "ray 3",
+                "ray 3.2",
+                "i2v",
+                "image to video",
+                "animate",
+            ],
             inputs=[
                 *inputs.shared(Operation.IMAGE_TO_VIDEO, prompt_required=False, follows_picture=True),
                 io.Image.Input("first_frame", tooltip="One picture: the first frame of the clip."),

@@ -69,6 +69,33 @@ def settings(*, duration: str, concepts: tuple[str, ...] = (), **widgets: Any) -
     return Settings(duration=int(duration.removesuffix(" s")), concepts=tuple(concepts or ()), **widgets)
 
 
+def secret_in(**texts: Any) -> bool | str:
+    """True, or what ComfyUI shall say where one of *texts* holds a key; for `validate_inputs`.
+
+    So a graph with a key in it is refused as it is queued: it reaches no history and no saved picture.
+    """
+    from . import host
+    from .generation import tripwire
+    from .generation.credentials import Credentials
+    from .generation.errors import InvalidInput
+
+    told = {name: text for name, text in texts.items() if isinstance(text, str)}
+    try:
+        tripwire.check(told, Credentials(host.private_folder()))
+    except InvalidInput as error:
+        return str(error)
+    return True
+
+
+class Prompted(io.ComfyNode):
+    """A node with a prompt, in which no key may stand."""
+
+    @classmethod
+    def validate_inputs(cls, prompt: Any = None) -> bool | str:
+        """Whether the prompt may be queued. One that comes over a link is looked at when it is there."""
+        return secret_in(prompt=prompt)
+
+
 def prompt(*, required: bool) -> Any:
     """The prompt. Without ComfyUI's {a|b} dice: another wording at each Queue would be another purchase."""
     when = "Required." if required else "Optional when a picture is given."

@@ -10,7 +10,7 @@ from . import footage, host, inputs
 from .generation.request import Operation
 
 
-class RayKeyframesToVideo(io.ComfyNode):
+class RayKeyframesToVideo(inputs.Prompted):
     """One clip between two pictures, or towards one."""
 
     @classmethod
@@ -19,11 +19,16 @@ class RayKeyframesToVideo(io.ComfyNode):
         return inputs.generating(
             node_id="RayKeyframesToVideo",
             display_name="Ray Keyframes to Video",
-            description="A clip that starts on one picture and ends on another. Connect either, or both.",
+            description=(
+                "A clip that starts on one picture and ends on another; connect either, or both. With Ray 3.2 it "
+                "passes more in between."
+            ),
             search_aliases=[
                 "luma",
                 "ray 2",
                 "ray flash",
+                "ray 3",
+                "ray 3.2",
                 "first last frame",
                 "flf2v",
                 "start end frame",

@@ -14,7 +14,8 @@ from .generation.request import Operation
 Row = tuple[str, ...]
 
 HEADER: Final = ("provider", "model", "operations", "resolutions", "seconds", "ratios", "also", "5 s 720p")
-SOLD: Final = ("provider", "models", "resolutions", "seconds", "also")
+SOLD: Final = ("provider", "what")
+"""Two columns: the panel in which ComfyUI shows help is narrow."""
 
 
 def matrix(providers: Iterable[Provider]) -> list[Row]:
@@ -38,17 +39,17 @@ def matrix(providers: Iterable[Provider]) -> list[Row]:
 
 
 def sold(providers: Iterable[Provider], operation: Operation) -> Iterator[Row]:
-    """Who sells *operation*; models that are sold alike share a row. See `SOLD`."""
+    """Who sells *operation*, and what of it; models that are sold alike share a row. See `SOLD`."""
     for provider in providers:
         alike: dict[Row, list[str]] = {}
         for model, offers in _by_model(o for o in provider.offers if o.operation is operation):
             also = ["free preview"] * provider.local + _also(offers) + _ratios(offers)
             if operation in (Operation.IMAGE_TO_VIDEO, Operation.KEYFRAMES_TO_VIDEO):
                 also += _pictures(provider, offers)
-            sizes, seconds = _of(offers, "resolutions", RESOLUTIONS), _of(offers, "durations", DURATIONS)
-            alike.setdefault((sizes, seconds, ", ".join(also)), []).append(model)
-        for cells, models in alike.items():
-            yield (named(provider), ", ".join(models), *cells)
+            told = (_sizes(offers), f"{_of(offers, 'durations', DURATIONS)} s", ", ".join(also))
+            alike.setdefault(told, []).append(model)
+        for words, models in alike.items():
+            yield named(provider), "; ".join(filter(None, [", ".join(models), *words]))
 
 
 def named(provider: Provider) -> str:
@@ -84,6 +85,14 @@ def _by_model(offers: Iterable[Offer]) -> Iterator[tuple[str, list[Offer]]]:
 def _of(offers: Iterable[Offer], attribute: str, order: Sequence[object]) -> str:
     found = {value for offer in offers for value in getattr(offer, attribute)}
     return ", ".join(str(value) for value in order if value in found)
+
+
+def _sizes(offers: Sequence[Offer]) -> str:
+    """The resolutions in few words: `540p to 4k` where none is left out between."""
+    sizes = _of(offers, "resolutions", RESOLUTIONS).split(", ")
+    place = RESOLUTIONS.index(sizes[0])
+    whole = len(sizes) > 2 and tuple(sizes) == RESOLUTIONS[place : place + len(sizes)]
+    return f"{sizes[0]} to {sizes[-1]}" if whole else ", ".join(sizes)
 
 
 def _also(offers: Sequence[Offer]) -> list[str]:

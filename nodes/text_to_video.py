@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfy_api.latest import io
-
 from . import host, inputs
 from .generation.request import Operation
 
 
-class RayTextToVideo(io.ComfyNode):
+class RayTextToVideo(inputs.Prompted):
     """One clip from a prompt."""
 
     @classmethod
@@ -19,8 +17,10 @@ class RayTextToVideo(io.ComfyNode):
         return inputs.generating(
             node_id="RayTextToVideo",
             display_name="Ray Text to Video",
-            description="A 5 to 10 s clip from a prompt, by Luma Ray 2 or Ray 2 Flash; a free preview without a key.",
-            search_aliases=["luma", "ray 2", "ray flash", "t2v", "text to video"],
+            description=(
+                "A 5 to 10 s clip from a prompt, by Luma Ray 2, Ray 2 Flash or Ray 3.2; a free preview without a key."
+            ),
+            search_aliases=["luma", "ray 2", "ray flash", "ray 3", "ray 3.2", "t2v", "text to video"],
             inputs=[
                 *inputs.shared(Operation.TEXT_TO_VIDEO, prompt_required=True, follows_picture=False),
                 inputs.concepts(),

@@ -67,7 +67,8 @@ def having(providers: Iterable[Provider], attribute: str) -> Iterator[Row]:
             models = dict.fromkeys(offer.model for offer in offers)
             operations = dict.fromkeys(offer.operation.words for offer in offers)
             seconds = sorted({seconds for offer in offers for seconds in offer.durations})
-            yield named(provider), *(", ".join(map(str, each)) for each in (models, operations, seconds))
+            words = (", ".join(map(str, each)) for each in (models, operations, seconds))
+            yield named(provider), f"{'; '.join(words)} s"
 
 
 def keys(providers: Iterable[Provider]) -> Iterator[Row]:
@@ -105,6 +106,12 @@ def jobs(providers: Iterable[Provider]) -> Iterator[Row]:
         yield named(provider), _at_a_time(provider), stop, _unanswered(provider), _time(provider.keeps)
 
 
+def collecting(providers: Iterable[Provider]) -> Iterator[Row]:
+    """What of `jobs` matters to somebody who wants a clip back, in the two columns of a help page."""
+    for name, _, stop, answer, kept in jobs(providers):
+        yield name, f"kept: {kept}; a stop: {stop}; a lost answer: {answer}"
+
+
 def stops(providers: Iterable[Provider]) -> Iterator[Row]:
     """What a stop does to a job, and where."""
     paid = list(providers)
@@ -123,11 +130,10 @@ def experimental(providers: Iterable[Provider]) -> Iterator[Row]:
             yield provider.name, provider.experimental
 
 
-HAVING = ("provider", "models", "in", "seconds")
 TABLES: dict[str, Callable[[], tuple[Row, Iterable[Row]]]] = {
     **{each.value: partial(lambda each: (SOLD, sold(PROVIDERS, each)), each) for each in Operation},
     **{
-        each: partial(lambda each: (HAVING, having(PROVIDERS, each)), each)
+        each: partial(lambda each: (SOLD, having(PROVIDERS, each)), each)
         for each in ("concepts", "middle_frames")
     },
     "models": lambda: (HEADER, matrix(PROVIDERS)),
@@ -136,6 +142,7 @@ TABLES: dict[str, Callable[[], tuple[Row, Iterable[Row]]]] = {
     "hosting": lambda: (("place", "set up by", "a link works for"), hosting(HOSTS)),
     "addresses": lambda: (("variable", "of", "instead of"), addresses(PAID, HOSTS)),
     "jobs": lambda: (("provider", "at a time", "a stop", "a lost answer", "a clip is kept"), jobs(PAID)),
+    "collecting": lambda: (SOLD, collecting(PAID)),
     "stops": lambda: (("a job that runs", "at"), stops(PAID)),
     "experimental": lambda: (("experimental", "why"), experimental(PAID)),
 }

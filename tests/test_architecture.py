@@ -24,6 +24,7 @@ PLACES = {
     "urllib3": ("nodes.generation.connection",),
     "sqlalchemy": (
         "nodes.generation.database",
+        "nodes.generation.postgresql",
         "nodes.generation.records",
         "nodes.generation.journal",
         "nodes.generation.pictures",
@@ -62,6 +63,7 @@ ORDER = (
     "request",
     "clock",
     "credentials",
+    "tripwire",
     "connection",
     "client",
     "download",
@@ -70,6 +72,7 @@ ORDER = (
     "selection",
     "connecting",
     "hosting",
+    "postgresql",
     "database",
     "records",
     "room",

@@ -99,7 +99,7 @@ def test_every_node_explains_itself(graph):
         assert (ROOT / "web" / "docs" / node_id / "en.md").is_file()
         for group in info["input"].values():
             for name, spec in group.items():
-                if isinstance(spec, list) and name not in ("unique_id", "prompt"):
+                if isinstance(spec, list) and name not in ("unique_id", "prompt", "extra_pnginfo"):
                     assert spec[1].get("tooltip"), (node_id, name)
 
 
@@ -621,7 +621,7 @@ def test_two_keyframes_on_one_frame_are_refused_in_words(graph):
 def test_a_keyframe_behind_the_end_of_the_clip_is_refused_before_anything_is_sent(graph, agents):
     result = graph.queue(**keyframes(graph, 1, 9))
     assert result.status == "error"
-    assert "a picture at frame 216 is not within frames 0 to 120" in result.message
+    assert "The keyframe at 9.00 s is after the end of the clip (5 s): move it." in result.message
     assert agents.requests == []
 
 

@@ -11,7 +11,7 @@ from luma_ray.nodes.generation import errors
 from luma_ray.nodes.generation.budget import dollars, quote
 from luma_ray.nodes.generation.credentials import Credentials
 from luma_ray.nodes.generation.offer import Offer
-from luma_ray.nodes.generation.request import GenerationReference, GenerationRequest, Operation
+from luma_ray.nodes.generation.request import GenerationReference, GenerationRequest, MiddleFrame, Operation
 from luma_ray.nodes.generation.selection import refusals, select
 from luma_ray.nodes.providers import PROVIDERS
 from luma_ray.nodes.providers.animatic import Animatic
@@ -174,7 +174,15 @@ def test_auto_takes_an_unknown_price_where_there_is_no_other(credentials, keys):
 def test_auto_without_any_key_takes_the_preview_and_says_so(credentials):
     chosen = select([seller("one", "1"), seller("preview", "0", local=True)], ask(), "auto", credentials)
     assert chosen.provider.name == "preview"
-    assert "free local preview, not Luma Ray" in chosen.reason
+    assert chosen.reason == "No key here: a free local preview, not Luma Ray."
+
+
+def test_the_preview_named_says_what_it_is_and_blames_no_key_where_there_is_one(credentials, keys):
+    providers = [seller("one", "1"), seller("preview", "0", local=True)]
+    chosen = select(providers, ask(), "preview", credentials)
+    assert chosen.reason == "No key here: a free local preview, not Luma Ray."
+    keys("one")
+    assert select(providers, ask(), "preview", credentials).reason == "A free local preview, not Luma Ray."
 
 
 def test_auto_with_a_key_never_takes_the_preview(credentials, keys):
@@ -196,6 +204,32 @@ def test_auto_refuses_with_the_reasons_of_everyone_who_has_a_key(credentials, ke
     assert "one: no 720p (540p only); other: no 5 s (9 s only), no 16:9 (1:1 only)." in str(caught.value)
     assert "With a key of its own, keyless would do it." in str(caught.value)
     assert "Nothing was sent or billed" in str(caught.value)
+    assert str(caught.value).startswith("No provider with a key on this machine does this text to video. ")
+    assert str(caught.value).endswith(" The free preview is there as provider 'preview'.")
+
+
+def test_auto_names_the_preview_only_where_it_would_do_it(credentials, keys):
+    keys("one")
+    small = replace(OFFER, resolutions=("540p",))
+    providers = [
+        seller("one", "1", offer=small),
+        seller("keyless", "1"),
+        seller("preview", "0", local=True, offer=small),
+    ]
+    with pytest.raises(errors.UnsupportedRequest) as caught:
+        select(providers, ask(), "auto", credentials)
+    assert str(caught.value).endswith(" With a key of its own, keyless would do it.")
+    assert "preview" not in str(caught.value)
+
+
+def test_auto_does_not_blame_a_missing_key_for_what_nobody_does(credentials, keys):
+    keys("one")
+    providers = [seller("one", "1"), seller("keyless", "1"), seller("preview", "0", local=True)]
+    with pytest.raises(errors.UnsupportedRequest) as caught:
+        select(providers, ask(duration=9), "auto", credentials)
+    assert str(caught.value) == (
+        "No provider does this text to video. one: no 9 s (5 s only). Nothing was sent or billed."
+    )
 
 
 def test_auto_without_a_key_refuses_what_the_preview_cannot_do(credentials):
@@ -336,6 +370,63 @@ def test_the_preview_refuses_a_clip_made_at_luma():
     request = ask(operation=Operation.EXTEND_VIDEO, first_frame=CLIP)
     assert refusals(Animatic(), request)[1] == [
         "it cannot use a clip made at luma (only the provider that made it knows it)"
+    ]
+
+
+# -- pictures in between that cannot stand where they are ----------------------------------------------------
+
+
+def between(*seconds: float, **others) -> GenerationRequest:
+    """A clip of 5 s with keyframes at these seconds."""
+    middle = tuple(MiddleFrame(round(second * 24), IMAGE) for second in seconds)
+    return ask(operation=Operation.KEYFRAMES_TO_VIDEO, model="ray-3.2", **{"middle_frames": middle, **others})
+
+
+@pytest.mark.parametrize("name", ["auto", "luma_agents", "luma", "animatic"])
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        (between(6), "The keyframe at 6.00 s is after the end of the clip (5 s): move it."),
+        (between(10, duration=9), "The keyframe at 10.00 s is after the end of the clip (9 s): move it."),
+        (between(-1), "The keyframe at -1.00 s is before the beginning of the clip: move it."),
+        (between(0, first_frame=IMAGE), "There is a first_frame already: move the keyframe at 0.00 s."),
+        (between(5, last_frame=IMAGE), "There is a last_frame already: move the keyframe at 5.00 s."),
+        (between(1.5, 1.5, 1.5), "There is more than one keyframe at 1.50 s: move one of them."),
+        (between(2, 1), "The keyframes are not in order of time."),
+        (
+            between(0, 5.5, first_frame=IMAGE),
+            (
+                "There is a first_frame already: move the keyframe at 0.00 s; "
+                "the keyframe at 5.50 s is after the end of the clip (5 s): move it."
+            ),
+        ),
+    ],
+)
+def test_what_no_provider_could_make_is_a_fault_of_the_request(
+    credentials, monkeypatch, name, request_, words
+):
+    """Whoever is asked, with a key or without: first it is said what to change, in the artist's seconds."""
+    for with_key in (False, True):
+        if with_key:
+            monkeypatch.setenv("LUMA_AGENTS_API_KEY", "luma-api-of-some-length")
+        with pytest.raises(errors.InvalidInput) as caught:
+            select(PROVIDERS, request_, name, credentials)
+        assert str(caught.value) == f"{words} Nothing was sent or billed."
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [between(0, 5), between(1 / 24, 119 / 24, first_frame=IMAGE, last_frame=IMAGE), between(10, duration=10)],
+)
+def test_keyframes_may_stand_on_the_ends_that_no_other_picture_has(credentials, request_):
+    assert select(PROVIDERS, request_, "animatic", credentials).provider.name == "animatic"
+
+
+def test_a_keyframe_of_the_wrong_size_is_named_by_its_second():
+    offer = replace(OFFER, keyframes=frozenset({("none", "none")}), middle_frames=1, image_sides=(300, 4096))
+    tiny = MiddleFrame(84, picture("ab" * 32, 8, 8))
+    assert offer.refusals(ask(middle_frames=(tiny,))) == [
+        "the keyframe at 3.50 s is 8x8 pixels, each side must have at least 300"
     ]
 
 

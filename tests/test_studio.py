@@ -10,9 +10,9 @@ import pytest
 import torch
 from emulators.server import Fault
 from fakes import FakeClock, Reports
-from luma_ray.nodes.film import Frames, Settings, framed
+from luma_ray.nodes.film import Frames, Settings, framed, request_for
 from luma_ray.nodes.generation import errors
-from luma_ray.nodes.generation.request import MiddleFrame
+from luma_ray.nodes.generation.request import MiddleFrame, Operation
 from luma_ray.nodes.media import clips, frames, images, seams
 from luma_ray.nodes.studio import Studio
 from PIL import Image
@@ -246,14 +246,36 @@ def test_pictures_without_hosting_are_refused_before_anything_is_sent(work, luma
     assert work.studio.lifecycle.journal.entries() == []
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("fal", "pictures at fal.ai storage, for 7 days"),
+        ("luma", "pictures at fal.ai storage, for 7 days"),
+        ("replicate", "pictures at Replicate, which does not say for how long"),
+        ("comfy_router", "pictures at Comfy Router, which does not say for how long"),
+        ("luma_agents", ""),
+        ("bedrock", ""),
+        ("animatic", ""),
+    ],
+)
+def test_where_pictures_are_stored_is_told_and_for_how_long_where_that_is_known(
+    work, monkeypatch, name, words
+):
+    monkeypatch.setenv("FAL_KEY", "a-key-of-some-length")
+    lifecycle = work.studio.lifecycle
+    request = request_for(FOX, Operation.IMAGE_TO_VIDEO, first_frame=still())
+    assert lifecycle.uploads.told(lifecycle.sellers.provider(name), request) == words
+    words_alone = request_for(FOX, Operation.TEXT_TO_VIDEO)
+    assert lifecycle.uploads.told(lifecycle.sellers.provider(name), words_alone) == ""
+
+
 def test_keyframes_of_two_shapes_are_cropped_to_one_and_it_is_said():
     pictures = Frames(first=still(320, 180), last=still(200, 200))
     framed_, settings, notes = framed(Settings(aspect_ratio="auto"), pictures)
     assert (framed_.first.width, framed_.first.height) == (320, 180)
     assert abs(framed_.last.width / framed_.last.height - 16 / 9) < 0.02
     assert settings.aspect_ratio == "16:9"
-    assert len(notes) == 1
-    assert "last_frame" in notes[0]
+    assert notes == ("cropped to 16:9: 88 of 200 rows off last_frame",)
 
 
 def test_keyframes_need_at_least_one_picture(work):
@@ -271,7 +293,26 @@ def test_pictures_in_between_take_the_shape_of_the_first_one():
     shaped, settings, notes = framed(Settings(aspect_ratio="auto"), pictures)
     assert [round(frame.still.width / frame.still.height, 1) for frame in shaped.middle] == [1.8, 1.8]
     assert settings.aspect_ratio == "16:9"
-    assert "keyframe at frame 48" in notes[0]
+    assert notes == ("cropped to 16:9: 88 of 200 rows off keyframe at 2.00 s",)
+
+
+def test_what_was_cropped_is_one_short_line_however_many_pictures_there_are():
+    pictures = Frames(
+        first=still(300, 200), middle=(MiddleFrame(36, still(320, 180)),), last=still(300, 200, seed=2)
+    )
+    _, _, notes = framed(Settings(aspect_ratio="16:9"), pictures)
+    assert notes == ("cropped to 16:9: 32 of 200 rows off first_frame, last_frame",)
+    _, _, notes = framed(Settings(aspect_ratio="1:1"), pictures)
+    (note,) = notes
+    assert note == (
+        "cropped to 1:1: 100 of 300 columns off first_frame, last_frame; "
+        "140 of 320 columns off keyframe at 1.50 s"
+    )
+
+
+def test_what_was_cropped_to_follow_a_picture_names_its_shape():
+    _, _, notes = framed(Settings(aspect_ratio="auto"), Frames(first=still(300, 200), last=still(200, 200)))
+    assert notes == ("cropped to 3:2: 67 of 200 rows off last_frame",)
 
 
 def test_a_clip_passes_its_pictures_in_between_offline_too(work):
@@ -293,8 +334,21 @@ def test_a_clip_passes_its_pictures_in_between_offline_too(work):
 def test_without_a_key_everything_runs_offline_and_says_that_it_is_a_preview(work):
     film = work.image_to_video(FOX, still())
     assert film.summary.startswith("PREVIEW")
-    assert "free local preview" in " ".join(film.notes)
+    assert film.notes == ("No key here: a free local preview, not Luma Ray.",)
     assert clips.inspect(film.path).frames == 121
+
+
+def test_what_matters_most_stands_first_on_the_node_where_three_lines_are_seen(work):
+    square = work.image_to_video(replace(FOX, aspect_ratio="1:1"), still())
+    preview, cropped = (
+        "No key here: a free local preview, not Luma Ray.",
+        "140 of 320 columns off first_frame",
+    )
+    assert square.lines == (square.summary, preview, f"cropped to 1:1: {cropped}")
+    longer = work.extend_video(replace(FOX, aspect_ratio="auto"), generations=square.generations, length=10)
+    assert longer.lines[1] == preview
+    assert sorted(longer.lines[1:]) == sorted(longer.notes)
+    assert len(longer.notes) > 1
 
 
 def test_the_offline_extend_goes_on_without_a_jump(work):

@@ -58,6 +58,13 @@ def test_the_page_of_a_node_that_makes_clips_has_the_table_of_its_operation():
         assert {operation.value, "stops"} <= set(BEGIN.findall(page.read_text("utf-8")))
 
 
+@EACH_PAGE
+def test_tables_of_help_have_two_columns_because_its_panel_is_narrow(page):
+    rows = [line for line in page.read_text("utf-8").splitlines() if line.startswith("|")]
+    wide = [row for row in rows if row.count(" | ") > 1]
+    assert page.name == "README.md" or wide == []
+
+
 def test_a_stale_table_is_made_anew_and_the_rest_of_a_page_is_left_alone():
     end = "<!-- end of table -->\n"
     page = f"before\n<!-- table: stops -->\n| old |\n{end}between\n<!-- table: jobs -->\n{end}"
@@ -112,39 +119,50 @@ def test_prompts_of_the_length_that_the_pages_name_are_taken_everywhere():
 
 def test_what_is_sold_where():
     text = cells(tables.sold(PROVIDERS, Operation.TEXT_TO_VIDEO))
-    assert text["luma_agents"] == ("ray-3.2", "360p, 540p, 720p, 1080p", "5, 10", "loop at 5 s, no 9:21")
-    assert text["wavespeed"] == (
-        "ray-2, ray-flash-2",
-        "720p",
-        "5, 10",
-        "enhance_prompt, only 16:9 and 9:16",
-    )
-    assert text["llm_stats"] == ("ray-flash-2", "720p, 1080p", "5, 9", "")
-    assert text["railwail (experimental)"][-1] == "only 16:9 and 9:16"
+    assert text["luma_agents"] == ("ray-3.2; 360p to 1080p; 5, 10 s; loop at 5 s, no 9:21",)
+    assert text["wavespeed"] == ("ray-2, ray-flash-2; 720p; 5, 10 s; enhance_prompt, only 16:9 and 9:16",)
+    assert text["llm_stats"] == ("ray-flash-2; 720p, 1080p; 5, 9 s",)
+    assert text["railwail (experimental)"] == ("ray-flash-2; 720p; 5 s; only 16:9 and 9:16",)
+
+
+def test_resolutions_are_a_range_only_where_none_is_left_out():
+    def sizes(*resolutions: str) -> str:
+        class Sold(Paper):
+            offers = (replace(Paper.offers[0], resolutions=resolutions),)
+
+        return dict(tables.sold([Sold()], Operation.TEXT_TO_VIDEO))["paper"].split("; ")[1]
+
+    assert sizes("540p", "720p", "1080p", "4k") == "540p to 4k"
+    assert sizes("540p", "1080p", "720p") == "540p to 1080p"
+    assert sizes("540p", "720p", "4k") == "540p, 720p, 4k"
+    assert sizes("540p", "720p") == "540p, 720p"
+    assert sizes("4k") == "4k"
 
 
 def test_what_is_said_of_pictures_where_there_are_some():
     image = cells(tables.sold(PROVIDERS, Operation.IMAGE_TO_VIDEO))
-    assert image["luma"][-1] == "loop, concepts, prompt optional, needs hosting"
-    assert image["bedrock"][-1] == "loop, sides of 512 to 4096 px"
-    assert image["fal"][-1] == "loop, no 1:1"
+    assert image["luma"][-1].endswith("; loop, concepts, prompt optional, needs hosting")
+    assert image["bedrock"][-1].endswith("; loop, sides of 512 to 4096 px")
+    assert image["fal"][-1].endswith("; loop, no 1:1")
     keyframes = cells(tables.sold(PROVIDERS, Operation.KEYFRAMES_TO_VIDEO))
-    assert keyframes["luma_agents"][-1] == "up to 62 pictures in between, no 9:21, sides of up to 8000 px"
+    assert keyframes["luma_agents"][-1].endswith(
+        "; up to 62 pictures in between, no 9:21, sides of up to 8000 px"
+    )
     extend = cells(tables.sold(PROVIDERS, Operation.EXTEND_VIDEO))
     assert list(extend) == ["luma", "luma_agents", "comfy_router", "animatic"]
-    assert extend["luma"][-1] == "loop, concepts"
+    assert extend["luma"][-1].endswith(" s; loop, concepts")
 
 
 def test_models_that_are_sold_alike_share_a_row_and_others_do_not():
     class Uneven(Paper):
         offers = (*Paper.offers[:2], *(replace(offer, durations=(9,)) for offer in Paper.offers[2:]))
 
-    assert [row[:4] for row in tables.sold([Paper()], Operation.TEXT_TO_VIDEO)] == [
-        ("paper", "ray-2, ray-flash-2", "540p, 720p", "5, 9")
+    assert list(tables.sold([Paper()], Operation.TEXT_TO_VIDEO)) == [
+        ("paper", "ray-2, ray-flash-2; 540p, 720p; 5, 9 s; only 16:9 and 1:1")
     ]
-    assert [row[:4] for row in tables.sold([Uneven()], Operation.TEXT_TO_VIDEO)] == [
-        ("paper", "ray-2", "540p, 720p", "5, 9"),
-        ("paper", "ray-flash-2", "540p, 720p", "9"),
+    assert list(tables.sold([Uneven()], Operation.TEXT_TO_VIDEO)) == [
+        ("paper", "ray-2; 540p, 720p; 5, 9 s; only 16:9 and 1:1"),
+        ("paper", "ray-flash-2; 540p, 720p; 9 s; only 16:9 and 1:1"),
     ]
 
 
@@ -167,7 +185,10 @@ def test_what_a_provider_needs_and_where_pictures_go():
     needed = cells(pages.keys(pages.PAID))
     assert needed["fal"][1:] == ("`FAL_KEY`", "fal.ai/dashboard/keys", "in its own storage")
     assert needed["replicate"][-1] == "in its own storage"
-    assert (needed["bedrock"][1], needed["bedrock"][-1]) == ("`LUMA_RAY_BEDROCK_OUTPUT`", "inside the request")
+    assert (needed["bedrock"][1], needed["bedrock"][-1]) == (
+        "`LUMA_RAY_BEDROCK_OUTPUT`",
+        "inside the request",
+    )
     assert all(row[2] for row in needed.values())
     links = [name for name, row in needed.items() if "hosting" in row[-1]]
     assert links == ["luma", "llm_stats"]
@@ -187,6 +208,14 @@ def test_what_becomes_of_a_job():
     assert job["fal"][2:] == ("you decide", "7 days")
     assert (job["replicate"][1], job["replicate"][-1]) == ("is cancelled", "1 hour")
     assert job["bedrock"][-1] == "in your own storage"
+
+
+def test_what_matters_to_somebody_who_wants_a_clip_back():
+    told = cells(pages.collecting(pages.PAID))
+    assert told["comfy_router"] == (
+        "kept: 24 hours; a stop: is asked to stop; a lost answer: is asked again for 23 hours",
+    )
+    assert list(told) == list(cells(pages.jobs(pages.PAID)))
 
 
 class Bare(Paper):
@@ -223,9 +252,7 @@ def test_who_has_what_an_artist_wants():
 def test_who_takes_camera_concepts_and_for_which_models():
     rows = cells(pages.having(PROVIDERS, "concepts"))
     assert rows["replicate"] == (
-        "ray-2, ray-flash-2",
-        "text to video, image to video, keyframes to video",
-        "5, 9",
+        "ray-2, ray-flash-2; text to video, image to video, keyframes to video; 5, 9 s",
     )
     assert list(rows) == ["luma", "replicate", "animatic"]
 

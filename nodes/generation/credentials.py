@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import functools
 import hashlib
 import json
 import os
@@ -10,14 +12,14 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 _USERINFO: Final = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*://)[^\s/\"'<>]*@")
 _QUERY: Final = re.compile(r"(?i)\b(https?://[^\s?#\"'<>]+)[?#][^\s\"'<>]*")
 # Only what does not look like a word: "basic authentication" and "the key representation" are no keys.
 _BEARER: Final = re.compile(r"\b((?i:bearer|basic))\s+(?=[^\s\"'<>,;]*[0-9A-Z=+/_])[^\s\"'<>,;]{8,}")
 _KEY: Final = re.compile(
-    r"(?i)(?<![a-z])(key|token|secret)([\s:=\"']+)(?=[^\s\"'<>,;]*\d)[A-Za-z0-9._~+/=-]{12,}"
+    r"(?i)(?<![a-z])(key|token|secret)([\s:=\"']+(?:b[\"'])?)(?=[^\s\"'<>,;]*\d)[A-Za-z0-9._~+/=-]{12,}"
 )
 _SECRET_NAME: Final = re.compile(
     r"(?i)(?:^|_)(?:(?:API|ACCESS|SECRET|PRIVATE)?KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|BEARER|PAT)(?:_|$)"
@@ -57,9 +59,25 @@ def redact(text: str) -> str:
     # because another thread may be adding a key meanwhile.
     for secret in sorted(_known, key=len, reverse=True):
         if len(secret) >= 8:
-            text = text.replace(secret, "<key>")
+            for written in (secret, *written_otherwise(secret)):
+                text = text.replace(written, "<key>")
     text = _QUERY.sub(r"\1?<cut>", _USERINFO.sub(r"\1", text))
     return _KEY.sub(r"\1\2<key>", _BEARER.sub(r"\1 <key>", text))
+
+
+@functools.lru_cache(maxsize=256)
+def written_otherwise(secret: str) -> tuple[str, ...]:
+    """*secret* as servers and logs repeat it: percent-encoded, in JSON, in hexadecimal, inside anything in base64."""
+    content = secret.encode("utf-8", "surrogatepass")
+    quoted = quote(content, safe="")
+    found = [quoted, re.sub("%..", lambda code: code[0].lower(), quoted), json.dumps(secret)[1:-1]]
+    found += [content.hex(), content.hex().upper()]
+    # Base64 writes three bytes as four letters: where it begins in the whole decides how it looks.
+    for before, cut in ((0, 0), (1, 2), (2, 3)):
+        code = base64.b64encode(bytes(before) + content).decode()
+        whole = code[cut:-4] if (before + len(content)) % 3 else code[cut:]
+        found += [whole, whole.replace("+", "-").replace("/", "_")]
+    return tuple(dict.fromkeys(form for form in found if len(form) >= 8 and form != secret))
 
 
 class Credentials:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import budget, hosting, selection
+from . import budget, hosting, selection, tripwire
 from .client import decoding
 from .clock import Clock
 from .connecting import Connections
@@ -140,6 +140,7 @@ class Lifecycle:
 
         Two callers of the same request and take share one job. Raises everything in `errors`.
         """
+        tripwire.check({"prompt": request.prompt}, self.credentials)
         bought = self.bought(request, provider)
         if bought is not None:
             chosen, seller = None, self.sellers.provider(bought.provider)
@@ -195,6 +196,7 @@ class Lifecycle:
     def collect(self, id: str, provider: str = AUTO, *, clock: Clock, report: Report) -> Clip:
         """Bring back a paid clip by its journal id or by the provider's own id. Buys nothing."""
         wanted = id.strip()
+        tripwire.check({"id": wanted}, self.credentials)
         if self.journal.get(wanted) is not None:
             return self.resume(wanted, clock=clock, report=report, sends=False)
         rows = [row for row in self.journal.by_job(wanted) if provider in (AUTO, row.provider)]

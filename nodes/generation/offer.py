@@ -73,7 +73,7 @@ class Offer:
         if len(request.middle_frames) > self.middle_frames:
             most = f" (at most {self.middle_frames})" if self.middle_frames else ""
             reasons.append(f"no {len(request.middle_frames)} pictures between first and last frame{most}")
-        reasons += _middle_refusals(request)
+        reasons += misplaced(request)
         if request.duration not in self.durations:
             reasons.append(f"no {request.duration} s ({_listed(f'{d} s' for d in self.durations)} only)")
         if request.resolution not in self.resolutions:
@@ -113,7 +113,7 @@ class Offer:
         smallest, largest = self.image_sides
         reasons = []
         first, last = request.keyframes
-        middle = [(f"picture at frame {frame.index}", frame.still) for frame in request.middle_frames]
+        middle = [(keyframe_at(frame.index), frame.still) for frame in request.middle_frames]
         for name, frame in (("first frame", first), *middle, ("last frame", last)):
             if not isinstance(frame, StillImage):
                 continue
@@ -125,16 +125,30 @@ class Offer:
         return reasons
 
 
-def _middle_refusals(request: GenerationRequest) -> list[str]:
-    """Where pictures in between cannot stand, at any provider."""
+def keyframe_at(index: int) -> str:
+    """How a picture in between is called, by the second at which the artist put it: `keyframe at 1.50 s`."""
+    return f"keyframe at {index / FRAMES_PER_SECOND:.2f} s"
+
+
+def misplaced(request: GenerationRequest) -> list[str]:
+    """Which pictures in between cannot stand where they are, at any provider, and what to change."""
     places = [frame.index for frame in request.middle_frames]
     end = FRAMES_PER_SECOND * request.duration
-    first = 0 if request.first_frame is None else 1
-    last = end if request.last_frame is None else end - 1
-    outside = [place for place in places if not first <= place <= last]
-    reasons = [f"a picture at frame {place} is not within frames {first} to {last}" for place in outside]
-    if any(late <= early for early, late in pairwise(places)):
-        reasons.append("the pictures in between are not in order of time, each at a frame of its own")
+    reasons = []
+    for place in places:
+        name = keyframe_at(place)
+        if place < 0:
+            reasons.append(f"the {name} is before the beginning of the clip: move it")
+        elif place > end:
+            reasons.append(f"the {name} is after the end of the clip ({request.duration} s): move it")
+        elif place == 0 and request.first_frame is not None:
+            reasons.append(f"there is a first_frame already: move the {name}")
+        elif place == end and request.last_frame is not None:
+            reasons.append(f"there is a last_frame already: move the {name}")
+    doubled = dict.fromkeys(keyframe_at(late) for early, late in pairwise(places) if early == late)
+    reasons += [f"there is more than one {name}: move one of them" for name in doubled]
+    if any(late < early for early, late in pairwise(places)):
+        reasons.append("the keyframes are not in order of time")
     return reasons
 
 

@@ -9,8 +9,8 @@ from typing import Protocol
 
 from .budget import Quote, quote
 from .credentials import Credentials, missing
-from .errors import MissingCredentials, UnsupportedRequest
-from .offer import Offer, Provider
+from .errors import InvalidInput, MissingCredentials, UnsupportedRequest
+from .offer import Offer, Provider, misplaced
 from .request import GenerationRequest
 
 AUTO = "auto"
@@ -23,7 +23,7 @@ class Selection:
     provider: Provider
     offer: Offer
     reason: str = ""
-    """Why this one, for the person; empty where it was named."""
+    """What the person should know of this choice; empty where a paid provider was named."""
 
 
 def refusals(provider: Provider, request: GenerationRequest) -> tuple[Offer | None, list[str]]:
@@ -89,8 +89,12 @@ def select(
 
     Of several that cost the same, the one that usually is done first.
 
-    Raises UnsupportedRequest with every reason at once, MissingCredentials.
+    Raises InvalidInput for what no provider could make; UnsupportedRequest with every reason at once,
+    MissingCredentials.
     """
+    wrong = "; ".join(misplaced(request))
+    if wrong:
+        raise InvalidInput(f"{wrong[0].upper()}{wrong[1:]}. Nothing was sent or billed.")
     if name == AUTO:
         return _cheapest(providers, request, credentials, facts)
     provider = next((candidate for candidate in providers if candidate.name == name), None)
@@ -118,13 +122,27 @@ def select(
             f"of ComfyUI, or save it with `luma-ray key {lacking[0]}` (kept in {credentials.path.name} in ComfyUI's "
             "private user folder). Nothing was sent or billed."
         )
-    return Selection(provider, offer)
+    return Selection(provider, offer, _preview(_configured(providers, credentials)) if provider.local else "")
+
+
+def _configured(providers: Sequence[Provider], credentials: Credentials) -> list[Provider]:
+    """The paid providers that work on this machine."""
+    return [p for p in providers if not p.local and not missing(p.needs, credentials)]
+
+
+def _preview(configured: Sequence[Provider]) -> str:
+    """What a clip of the local preview is, in one line of a node."""
+    return (
+        "A free local preview, not Luma Ray."
+        if configured
+        else "No key here: a free local preview, not Luma Ray."
+    )
 
 
 def _cheapest(
     providers: Sequence[Provider], request: GenerationRequest, credentials: Credentials, facts: Facts
 ) -> Selection:
-    configured = [p for p in providers if not p.local and not missing(p.needs, credentials)]
+    configured = _configured(providers, credentials)
     fitting: list[tuple[Decimal, float, int, Selection]] = []
     reasons: list[str] = []
     unreachable: Selection | None = None
@@ -152,20 +170,19 @@ def _cheapest(
     if unreachable is not None:
         return unreachable  # it says how to set a hosting up, before anything is sent
     if reasons:
-        others = [
-            p.name for p in providers if not p.local and p not in configured and not refusals(p, request)[1]
-        ]
+        able = [p for p in providers if p not in configured and not refusals(p, request)[1]]
+        others, free = [p.name for p in able if not p.local], [p.name for p in able if p.local]
+        nobody = "No provider with a key on this machine" if able else "No provider"
         instead = f" With a key of its own, {' or '.join(others)} would do it." if others else ""
+        instead += f" The free preview is there as provider '{free[0]}'." if free else ""
         raise UnsupportedRequest(
-            f"No provider with a key on this machine does this {request.operation.words}. {'; '.join(reasons)}. "
-            f"Nothing was sent or billed.{instead} The free preview is there as provider 'animatic'."
+            f"{nobody} does this {request.operation.words}. {'; '.join(reasons)}. Nothing was sent or "
+            f"billed.{instead}"
         )
     for provider in (candidate for candidate in providers if candidate.local):
         offer, refused = refusals(provider, request)
         if offer is not None and not refused:
-            return Selection(
-                provider, offer, "No key on this machine, so this is a free local preview, not Luma Ray."
-            )
+            return Selection(provider, offer, _preview(configured))
         reasons.append(f"{provider.name}: {', '.join(refused)}")
     raise UnsupportedRequest(
         f"No key is set on this machine, and the free preview cannot do this {request.operation.words}. "

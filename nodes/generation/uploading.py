@@ -30,8 +30,12 @@ class Uploads:
 
     def told(self, provider: Provider, request: GenerationRequest) -> str:
         """Where the pictures of *request* are for *provider* and how long, for the person; empty for none."""
-        if provider.local or not (provider.takes_urls_only and request.stills):
+        if provider.local or not request.stills:
             return ""
+        if not provider.takes_urls_only:
+            # `upload_life` is how long we use a link again, which is no promise of when the picture is deleted.
+            stored = f"pictures at {provider.title}, which does not say for how long"
+            return stored if provider.upload_life else ""
         try:
             place = self._place(provider)
         except HostingRequired:
