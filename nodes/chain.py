@@ -22,8 +22,8 @@ from .generation.ray import ASPECT_RATIOS, FRAMES_PER_SECOND, LONGEST_FILM, prop
 from .generation.request import GenerationReference, GenerationRequest, Operation
 from .generation.selection import AUTO, refusals
 from .generation.waiting import Report
+from .marks import numbered
 from .media import clips, frames, images
-from .plan import numbered
 
 if TYPE_CHECKING:
     from .cutting import CuttingRoom

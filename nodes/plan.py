@@ -7,9 +7,7 @@ wants to hear "too much" before the first of six shots and not at the fifth.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -24,9 +22,7 @@ from .generation.ray import DURATIONS, FRAMES_PER_SECOND, MODELS, RESOLUTIONS
 from .generation.request import GenerationRequest, MiddleFrame, Operation, StillImage
 from .generation.selection import AUTO
 from .generation.spending import over
-
-Prompt = Mapping[str, Mapping[str, Any]]
-"""A queued graph as ComfyUI executes it: {node id: {class_type, inputs}}; a list of two as input is a link."""
+from .marks import Prompt, linked, mark, numbered
 
 BUYING: Final = {
     "RayTextToVideo": Operation.TEXT_TO_VIDEO,
@@ -85,33 +81,6 @@ def shots(prompt: Prompt, wanted: Collection[str] | None = None) -> list[Shot]:
             )
         )
     return found
-
-
-def mark(prompt: Prompt, node_id: str) -> str:
-    """A mark for a node with everything that leads to it: the same graph gives the same one, whatever its ids are."""
-    known: dict[str, str] = {}
-
-    def of(node_id: str, above: frozenset[str]) -> str:
-        if node_id in known:
-            return known[node_id]
-        node = prompt.get(node_id)
-        if node is None or node_id in above:
-            return ""
-        inputs = {
-            name: [of(str(value[0]), above | {node_id}), value[1]] if _linked(value) else value
-            for name, value in sorted(node.get("inputs", {}).items())
-            if not name.startswith("_")
-        }
-        told = json.dumps([node.get("class_type"), inputs], sort_keys=True, default=str)
-        known[node_id] = hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:24]
-        return known[node_id]
-
-    return of(node_id, frozenset())
-
-
-def numbered(own: str, number: int) -> str:
-    """The mark of one of several clips of a node."""
-    return own if number == 1 else f"{own}/{number}"
 
 
 def quote(lifecycle: Lifecycle, planned: Sequence[Shot]) -> list[Quoted]:
@@ -203,7 +172,7 @@ def _requests(prompt: Prompt, operation: Operation, given: Mapping[str, Any]) ->
 
     def told(name: str, choices: Sequence[Any], otherwise: Any) -> Sequence[Any]:
         value = given.get(name, otherwise)
-        return choices if _linked(value) else [value]
+        return choices if linked(value) else [value]
 
     words = given.get("prompt", "")
     ratio = given.get("aspect_ratio", "16:9")
@@ -224,12 +193,12 @@ def _requests(prompt: Prompt, operation: Operation, given: Mapping[str, Any]) ->
             concepts=_concepts(prompt, given.get("concepts")),
             enhance_prompt=given.get("enhance_prompt") is True,
         )
-        first, last = _linked(given.get("first_frame")), _linked(given.get("last_frame"))
+        first, last = linked(given.get("first_frame")), linked(given.get("last_frame"))
         match operation:
             case Operation.TEXT_TO_VIDEO:
                 yield request_for(settings, operation)
-            case Operation.KEYFRAMES_TO_VIDEO if last or _linked(given.get("keyframes")):
-                middle = (MiddleFrame(FRAMES_PER_SECOND, _STILL),) if _linked(given.get("keyframes")) else ()
+            case Operation.KEYFRAMES_TO_VIDEO if last or linked(given.get("keyframes")):
+                middle = (MiddleFrame(FRAMES_PER_SECOND, _STILL),) if linked(given.get("keyframes")) else ()
                 yield request_for(
                     settings, operation, _STILL if first else None, _STILL if last else None, middle
                 )
@@ -244,7 +213,7 @@ def _concepts(prompt: Prompt, value: Any) -> tuple[str, ...]:
     """The camera moves that lead to a node, as far as they stand in widgets."""
     found: list[str] = []
     seen: set[str] = set()
-    while isinstance(value, list) and _linked(value) and str(value[0]) not in seen:
+    while isinstance(value, list) and linked(value) and str(value[0]) not in seen:
         seen.add(str(value[0]))
         inputs = (prompt.get(str(value[0])) or {}).get("inputs", {})
         moves = [each for name, each in sorted(inputs.items()) if name.startswith("concept_")]
@@ -257,7 +226,7 @@ def _clips(prompt: Prompt, given: Mapping[str, Any]) -> int:
     """How many clips an extend adds at most: the film before it is as long as its node says, or one clip."""
     length, duration = given.get("length", 15), _seconds(given.get("duration"))
     have, source = 5, given.get("generation")
-    if isinstance(source, list) and _linked(source):
+    if isinstance(source, list) and linked(source):
         before = (prompt.get(str(source[0])) or {}).get("inputs", {})
         told = before.get("length", _seconds(before.get("duration")))
         have = told if isinstance(told, int) else 5
@@ -268,10 +237,6 @@ def _clips(prompt: Prompt, given: Mapping[str, Any]) -> int:
 def _seconds(told: Any) -> int:
     words = str(told).removesuffix(" s")
     return int(words) if words.isdecimal() and int(words) else 5
-
-
-def _linked(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and isinstance(value[1], int)
 
 
 def _no_picture(media_type: str) -> bytes:

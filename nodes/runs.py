@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .generation.errors import LimitReached
 from .generation.records import Occasion
+from .marks import linked, mark
 
 if TYPE_CHECKING:
     from .studio import Studio
@@ -20,8 +21,6 @@ _planned: dict[str, str | None] = {}
 
 def occasion(node: Any) -> Occasion:
     """Which press of Queue, of which workflow, made *node* run."""
-    from .plan import mark
-
     workflow = (node.hidden.extra_pnginfo or {}).get("workflow")
     return Occasion(
         run=_run(),
@@ -73,7 +72,7 @@ def executed(prompt: dict[str, Any]) -> set[str] | None:
         if node_id not in found and node_id in prompt:
             found.add(node_id)
             inputs = prompt[node_id].get("inputs", {}).values()
-            ends += [str(value[0]) for value in inputs if isinstance(value, list) and len(value) == 2]
+            ends += [str(value[0]) for value in inputs if linked(value)]
     return found
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import comfy_host
 import pytest
 from emulators.replicate import ReplicateEmulator
-from luma_ray.nodes import plan
+from luma_ray.nodes import marks, plan
 from luma_ray.nodes.generation.spending import LimitsFile
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -207,19 +207,19 @@ def test_the_mark_of_a_shot_follows_what_leads_to_it_and_not_the_numbers_of_node
     one = {"1": shot("one", first_frame=["7", 0]), "7": picture}
     same = {"30": shot("one", first_frame=["40", 0]), "40": picture, "5": shot("else")}
     other = {"1": shot("one", first_frame=["7", 0]), "7": {**picture, "inputs": {"image": "b.png"}}}
-    assert plan.mark(one, "1") == plan.mark(same, "30")
-    assert plan.mark(one, "1") != plan.mark(other, "1")
-    assert plan.mark(one, "1") != plan.mark(
+    assert marks.mark(one, "1") == marks.mark(same, "30")
+    assert marks.mark(one, "1") != marks.mark(other, "1")
+    assert marks.mark(one, "1") != marks.mark(
         {"1": shot("one", take=2, first_frame=["7", 0]), "7": picture}, "1"
     )
     linked = json.loads(json.dumps(one))
     linked["1"]["inputs"]["_linked"] = "0,1"
-    assert plan.mark(one, "1") == plan.mark(linked, "1")
+    assert marks.mark(one, "1") == marks.mark(linked, "1")
 
 
 def test_a_prompt_that_runs_in_a_circle_is_read_all_the_same():
     circle = {"1": shot("one", first_frame=["2", 0]), "2": shot("two", first_frame=["1", 0])}
-    assert len({plan.mark(circle, "1"), plan.mark(circle, "2")}) == 2
+    assert len({marks.mark(circle, "1"), marks.mark(circle, "2")}) == 2
     assert len(plan.shots(circle)) == 2
 
 
