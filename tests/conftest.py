@@ -9,6 +9,7 @@ import types
 from functools import cache
 from pathlib import Path
 
+import databases
 import pytest
 
 _NETWORK = (
@@ -40,15 +41,16 @@ def luma(monkeypatch):
 
 @pytest.fixture(scope="session")
 def postgresql():
-    """A PostgreSQL of this session's own; where there is none, what needs it is skipped."""
-    from databases import started
-
-    server = started()
+    """A PostgreSQL of this session's own."""
+    server = databases.Server()
     yield server
     server.stop()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+WITHOUT = [pytest.mark.skip(reason=databases.missing())] if databases.missing() else []
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=WITHOUT)])
 def journal_url(request, tmp_path):
     """An empty place for a journal: a file, and once more in a shared database."""
     if request.param == "sqlite":

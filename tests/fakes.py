@@ -151,6 +151,8 @@ class Desk:
     provider: Paper = field(default_factory=Paper)
     clock: FakeClock = field(default_factory=FakeClock)
     reports: Reports = field(default_factory=Reports)
+    url: str = ""
+    """Where the journal is; empty: in the folder."""
 
     def __post_init__(self) -> None:
         self.lifecycle = self.opened()
@@ -159,7 +161,7 @@ class Desk:
         """A lifecycle as another process would have it."""
         return Lifecycle(
             **{
-                "journal": Journal(f"sqlite:///{self.folder / 'journal.db'}", now=self.clock.now),
+                "journal": Journal(self.url or f"sqlite:///{self.folder / 'journal.db'}", now=self.clock.now),
                 "library": Library(self.folder / "clips"),
                 "credentials": Credentials(self.folder),
                 "providers": [self.provider],

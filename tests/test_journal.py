@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -21,7 +19,7 @@ from luma_ray.nodes.generation import errors
 from luma_ray.nodes.generation.database import DATABASE_URL
 from luma_ray.nodes.generation.journal import LEASE, Journal, Taken
 from luma_ray.nodes.generation.offer import Job
-from luma_ray.nodes.generation.records import STATES, Entry
+from luma_ray.nodes.generation.records import GENERATIONS, STATES, Entry
 
 TESTS = Path(__file__).parent
 JOB = Job(id="job-1", details={"poll": "/jobs/1"})
@@ -34,8 +32,8 @@ def clock():
 
 
 @pytest.fixture
-def journal(tmp_path, clock) -> Journal:
-    return Journal(f"sqlite:///{tmp_path / 'journal.db'}", now=clock.now)
+def journal(journal_url, clock) -> Journal:
+    return Journal(journal_url, now=clock.now)
 
 
 def claim(journal: Journal, *, provider="paper", local=False, usd=None, **others) -> Entry:
@@ -103,12 +101,11 @@ def test_another_take_another_provider_and_another_request_are_purchases_of_thei
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["one journal", "a journal each"])
-def test_twenty_threads_make_one_row(tmp_path, shared):
-    url = f"sqlite:///{tmp_path / 'new' / 'journal.db'}"
-    together, journal = threading.Barrier(20, timeout=20), Journal(url)
+def test_twenty_threads_make_one_row(journal_url, shared):
+    together, journal = threading.Barrier(20, timeout=20), Journal(journal_url)
 
     def buy(_number: int) -> tuple[Entry, bool]:
-        mine = journal if shared else Journal(url)
+        mine = journal if shared else Journal(journal_url)
         together.wait()
         return mine.claim(text(), provider="paper", local=False, estimate_usd=None)
 
@@ -200,7 +197,8 @@ ALLOWED = {
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("state", STATES)
-def test_a_row_only_goes_forward(journal, clock, state, step):
+def test_a_row_only_goes_forward(tmp_path, clock, state, step):
+    journal = Journal(f"sqlite:///{tmp_path / 'journal.db'}", now=clock.now)
     before = in_state(journal, state)
     clock.sleep(1)
     after = STEPS[step](journal, before.id)
@@ -252,22 +250,24 @@ def test_a_row_that_is_not_there_cannot_change(journal):
         journal.failed("ray-0", "no")
 
 
-def test_the_database_itself_refuses_an_unknown_state(journal, tmp_path):
-    entry = claim(journal)
-    with (
-        closing(sqlite3.connect(tmp_path / "journal.db")) as database,
-        pytest.raises(sqlite3.IntegrityError, match="CHECK constraint failed"),
-    ):
-        database.execute("update generations set state = 'paid' where id = ?", [entry.id])
-
-
-def test_the_database_itself_refuses_a_second_live_purchase(journal, tmp_path):
+def test_the_database_itself_refuses_an_unknown_state(journal):
     claim(journal)
-    with closing(sqlite3.connect(tmp_path / "journal.db")) as database:
-        columns = [row[1] for row in database.execute("pragma table_info(generations)") if row[1] != "id"]
-        copied = f"insert into generations select 'copy', {', '.join(columns)} from generations"  # noqa: S608
-        with pytest.raises(sqlite3.IntegrityError, match="UNIQUE constraint failed"):
-            database.execute(copied)
+    with (
+        pytest.raises(errors.JournalUnavailable, match=r"(?i)check constraint"),
+        journal.database.transaction(writes=True) as connection,
+    ):
+        connection.exec_driver_sql("update generations set state = 'paid'")
+
+
+def test_the_database_itself_refuses_a_second_live_purchase(journal):
+    claim(journal)
+    columns = ", ".join(column.name for column in GENERATIONS.columns if column.name != "id")
+    copied = f"insert into generations (id, {columns}) select 'copy', {columns} from generations"  # noqa: S608
+    with (
+        pytest.raises(errors.JournalUnavailable, match=r"(?i)unique constraint"),
+        journal.database.transaction(writes=True) as connection,
+    ):
+        connection.exec_driver_sql(copied)
 
 
 # -- jobs ---------------------------------------------------------------------------------------------------
@@ -407,36 +407,44 @@ def test_no_row_belongs_to_anybody_longer_than_its_lease(journal, clock, parts):
 # -- the database -------------------------------------------------------------------------------------------
 
 
-def test_every_commit_is_on_disk_when_it_returns(journal):
-    with journal.database._opened().connect() as connection:
+def test_every_commit_is_on_disk_when_it_returns(tmp_path):
+    with Journal.at(tmp_path).database.transaction(writes=True) as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
 
 
-def test_a_reader_in_another_process_does_not_stop_a_purchase(journal, tmp_path):
+def test_a_reader_in_another_process_sees_one_moment_and_does_not_stop_a_purchase(journal, journal_url):
     claim(journal)
-    with closing(sqlite3.connect(tmp_path / "journal.db", isolation_level=None)) as reader:
-        reader.execute("BEGIN")
-        assert reader.execute("select count(*) from generations").fetchone() == (1,)
+    count, other = "select count(*) from generations", Journal(journal_url).database
+    with other.transaction() as reader:
+        assert reader.exec_driver_sql(count).scalar() == 1
         claim(journal, take=2)
-        assert reader.execute("select count(*) from generations").fetchone() == (1,)
-        reader.execute("ROLLBACK")
-        assert reader.execute("select count(*) from generations").fetchone() == (2,)
+        assert reader.exec_driver_sql(count).scalar() == 1
+    with other.transaction() as reader:
+        assert reader.exec_driver_sql(count).scalar() == 2
 
 
-def test_a_purchase_waits_for_another_process_that_is_writing(journal, tmp_path):
+def test_a_purchase_waits_for_another_process_that_is_writing(journal, journal_url):
     claim(journal)
-    database = sqlite3.connect(tmp_path / "journal.db", isolation_level=None, check_same_thread=False)
-    with closing(database):
-        database.execute("BEGIN IMMEDIATE")
-        ending = threading.Timer(0.1, database.execute, ["COMMIT"])
-        ending.start()
+    held, over, order = threading.Event(), threading.Event(), []
+
+    def another():
+        with Journal(journal_url).database.transaction(writes=True):
+            held.set()
+            over.wait(0.1)
+            order.append("theirs")
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(another)
+        assert held.wait(10)
         claim(journal, take=2)
-        ending.join()
+        order.append("ours")
+        writing.result(10)
+    assert order == ["theirs", "ours"]
 
 
-def test_no_connection_stays_open(journal, tmp_path):
-    claim(journal)
+def test_no_connection_stays_open(tmp_path):
+    claim(Journal.at(tmp_path))
     # The last connection that closes folds the write-ahead log back into the file.
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("journal")] == ["journal.db"]
 
@@ -499,6 +507,10 @@ def test_a_file_where_the_folder_should_be_is_told(tmp_path):
     "url",
     [
         "postgresql+psycopg2://ray:hunter2@127.0.0.1:1/ray",
+        "postgresql+psycopg://ray:hunter2@127.0.0.1:1/ray",
+        "postgresql+psycopg://ray@127.0.0.1:1/ray?password=hunter2",
+        "postgresql+psycopg://ray@127.0.0.1:1/ray?nonsense=hunter2",
+        "mysql+pymysql://ray:hunter2@127.0.0.1/ray",
         "postgresql://ray:hunter2@127.0.0.1:port/ray",
         "postgresql+nothing://ray:hunter2@127.0.0.1/ray",
         "nothing://ray:hunter2@127.0.0.1/ray",

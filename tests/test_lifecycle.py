@@ -13,9 +13,9 @@ from luma_ray.nodes.generation.offer import Completed, Failed, Job, Pending
 
 
 @pytest.fixture
-def desk(tmp_path, monkeypatch):
+def desk(tmp_path, monkeypatch, journal_url):
     monkeypatch.setenv("PAPER_KEY", "paper-key-1234567890")
-    return Desk(tmp_path)
+    return Desk(tmp_path, url=journal_url)
 
 
 def only_row(desk):
@@ -55,8 +55,7 @@ def test_a_clip_bought_elsewhere_is_recalled_by_auto_without_any_key(desk, monke
 
 
 def test_no_row_no_submit(desk):
-    (desk.folder / "journal.db").unlink(missing_ok=True)
-    (desk.folder / "journal.db").mkdir()
+    desk.url = f"sqlite:///{desk.folder}"
     desk.lifecycle = desk.opened()
     with pytest.raises(errors.JournalUnavailable, match="nothing is bought"):
         desk.generate()

@@ -14,9 +14,9 @@ from luma_ray.nodes.generation.offer import Completed, Job, Limits, Pending
 
 
 @pytest.fixture
-def desk(tmp_path, monkeypatch):
+def desk(tmp_path, monkeypatch, journal_url):
     monkeypatch.setenv("PAPER_KEY", "paper-key-1234567890")
-    return Desk(tmp_path)
+    return Desk(tmp_path, url=journal_url)
 
 
 class Gate(Clock):

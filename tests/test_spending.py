@@ -180,7 +180,7 @@ def test_the_bill_counts_where_it_is_told_and_the_quote_until_then(desk):
     )
 
 
-@pytest.mark.parametrize("billed", ["NaN", "Infinity", "-3"])
+@pytest.mark.parametrize("billed", ["NaN", "Infinity", "-3", "1e15"])
 def test_a_bill_that_is_none_counts_as_the_quote(desk, billed):
     desk.provider.statuses = [Completed(url="", billed_usd=Decimal(billed))]
     buy(desk, 1)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from .offer import Offer, Provider, Source
 from .request import GenerationRequest
+
+ABSURD: Final = Decimal(1_000_000)
+"""USD; no clip costs so much, so who tells it tells something else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +62,7 @@ def counted(quoted: Quote, providers: Iterable[Provider], request: GenerationReq
 
 def sensible(usd: Decimal | None) -> Decimal | None:
     """An amount that a provider told, where it is one that somebody can be charged; else None."""
-    return usd if usd is not None and usd.is_finite() and usd >= 0 else None
+    return usd if usd is not None and usd.is_finite() and 0 <= usd < ABSURD else None
 
 
 def dollars(usd: Decimal | None) -> str:

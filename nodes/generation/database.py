@@ -1,17 +1,20 @@
-"""The journal's database: how a file is opened that several processes write, so that what is written is safe."""
+"""The journal's database: opened so that several processes write it, and that what is written is safe."""
 
 from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
+from . import postgresql
 from .credentials import redact
 from .errors import JournalUnavailable
 
@@ -19,10 +22,32 @@ DATABASE_URL: Final = "LUMA_RAY_DATABASE_URL"
 """Environment variable: one database for several ComfyUI workers instead of the local file."""
 
 BUSY: Final = 30.0
-"""Seconds for which a journal that other processes hold is tried again."""
+"""Seconds for which a journal that others hold, or whose server is being restarted, is tried again."""
 
-_WRITERS: Final = 0x4C756D61
-"""Name of the lock that writers of a shared PostgreSQL hold."""
+
+class Unconfirmed(JournalUnavailable):
+    """The line to the server broke off in the middle of a step: whether it was taken, nobody here can say."""
+
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def again(step: Callable[_P, _T]) -> Callable[_P, _T]:
+    """*step*, which may be taken twice and says the same both times: where the line breaks in its middle, it is."""
+
+    @wraps(step)
+    def taken(*given: _P.args, **named: _P.kwargs) -> _T:
+        until = time.monotonic() + BUSY
+        for _ in range(2):
+            try:
+                return step(*given, **named)
+            except Unconfirmed:
+                if time.monotonic() > until:
+                    raise
+        return step(*given, **named)
+
+    return taken
 
 
 class Database:
@@ -39,27 +64,51 @@ class Database:
 
     @contextmanager
     def transaction(self, *, writes: bool = False) -> Iterator[sa.Connection]:
-        """One step for every process that shares the database. A reader may not write in it."""
-        try:
-            engine = self._opened().execution_options(writes=writes)
-            with ExitStack() as stack:
-                # Only the beginning is repeated: nothing has been done by then.
-                yield patiently(lambda: stack.enter_context(engine.begin()))
-        except (sa.exc.SQLAlchemyError, OSError) as error:
-            cause = redact(str(getattr(error, "orig", None) or error))
-            raise JournalUnavailable(
-                f"The journal of purchases ({_place(self.url)}) cannot be used: {cause}. "
-                "Without it nothing is bought."
-            ) from None
+        """One step for every process that shares the database. A reader may not write in it.
 
-    def _opened(self) -> sa.Engine:
-        with self._opening:
+        Raises Unconfirmed where the step may have been taken all the same.
+        """
+        watch = postgresql.Watch()
+        try:
+            with ExitStack() as stack:
+                stack.callback(watch.end)
+                engine = self._opened(watch)
+                # Only the beginning is repeated: nothing has been done by then.
+                yield patiently(
+                    lambda: stack.enter_context(_begun(engine, watch, writes=writes)),
+                    partial(postgresql.passing, writes=writes) if _shared(engine) else _locked,
+                )
+        except (sa.exc.SQLAlchemyError, OSError, UnicodeError) as error:
+            raise self._unusable(error, watch) from None
+
+    def _unusable(self, error: Exception, watch: postgresql.Watch) -> JournalUnavailable:
+        cause = redact(" ".join(str(getattr(error, "orig", None) or error).split())).rstrip(".")
+        for secret in _secrets(sa.make_url(self.url)):
+            cause = cause.replace(secret, "***")
+        if watch.cut:
+            cause = f"it did not answer for {postgresql.ANSWER:.0f} seconds"
+        elif isinstance(error, sa.exc.TimeoutError):
+            cause = "other generations of this process keep it busy"
+        broken = getattr(error, "connection_invalidated", False)
+        return (Unconfirmed if broken else JournalUnavailable)(
+            f"The journal of purchases ({_place(self.url)}) cannot be used: {cause}. Without it nothing is bought."
+        )
+
+    def _opened(self, watch: postgresql.Watch) -> sa.Engine:
+        # Not for ever: each who waits here would try for as long again as the one before.
+        if not self._opening.acquire(timeout=BUSY):
+            raise JournalUnavailable(
+                f"The journal of purchases ({_place(self.url)}) could not be opened. Without it nothing is bought."
+            )
+        try:
             if self._engine is None:
                 try:
-                    self._engine = opened(self.url, self._tables)
+                    self._engine = opened(self.url, self._tables, watch)
+                    weakref.finalize(self, self._engine.dispose)
                 except ImportError as error:
+                    package = "psycopg[binary]" if error.name in (None, "psycopg") else error.name
                     raise JournalUnavailable(
-                        f"{DATABASE_URL} names a database that needs the Python package {error.name!r}, and it "
+                        f"{DATABASE_URL} names a database that needs the Python package {package!r}, and it "
                         "is not installed. Without the journal nothing is bought."
                     ) from None
                 except (sa.exc.ArgumentError, ValueError):  # their texts quote the URL with its password
@@ -68,23 +117,33 @@ class Database:
                         "unknown. Without the journal nothing is bought."
                     ) from None
             return self._engine
+        finally:
+            self._opening.release()
 
 
-def opened(named: str | sa.URL, tables: sa.MetaData) -> sa.Engine:
+def opened(named: str | sa.URL, tables: sa.MetaData, watch: postgresql.Watch) -> sa.Engine:
     """The database *named*, with its tables, made where it is new. Raises what SQLAlchemy raises."""
-    url = sa.make_url(named)
-    if url.get_backend_name() != "sqlite":
-        engine = sa.create_engine(url, pool_pre_ping=True)
-
-        @sa.event.listens_for(engine, "begin")
-        def _one_writer(connection: sa.Connection) -> None:
-            # What a writer reads stays true until it has written: counting and inserting are one step.
-            if url.get_backend_name() == "postgresql" and connection.get_execution_options().get("writes"):
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS})")
-
-        with engine.execution_options(writes=True).begin() as connection:
+    url = postgresql.named(sa.make_url(named))
+    kind = url.get_backend_name()
+    if kind not in ("sqlite", "postgresql"):
+        raise JournalUnavailable(
+            f"{DATABASE_URL} names a database of the kind {kind!r}, and the journal is kept in PostgreSQL or SQLite "
+            "only. Without it nothing is bought."
+        ) from None
+    engine = postgresql.connected(url) if kind == "postgresql" else _file(url)
+    with ExitStack() as failing:
+        failing.callback(engine.dispose)
+        with ExitStack() as stack:
+            connection = patiently(lambda: stack.enter_context(_begun(engine, watch, writes=True)))
+            if kind == "postgresql":
+                postgresql.check(connection)
             _bring_up(tables, connection)
-        return engine
+        failing.pop_all()
+    return engine
+
+
+def _file(url: sa.URL) -> sa.Engine:
+    """A file of SQLite's."""
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # A connection per transaction: threads never share one, and none is left open when ComfyUI ends.
@@ -105,10 +164,20 @@ def opened(named: str | sa.URL, tables: sa.MetaData) -> sa.Engine:
             # BEGIN alone looks at nothing: whatever is locked shows here, where it can be waited for.
             connection.exec_driver_sql("SELECT 1 FROM sqlite_master LIMIT 1")
 
-    with ExitStack() as stack:
-        writer = engine.execution_options(writes=True)
-        _bring_up(tables, patiently(lambda: stack.enter_context(writer.begin())))
     return engine
+
+
+def _shared(engine: sa.Engine) -> bool:
+    return engine.dialect.name == "postgresql"
+
+
+@contextmanager
+def _begun(engine: sa.Engine, watch: postgresql.Watch, *, writes: bool) -> Iterator[sa.Connection]:
+    """A transaction on a connection of its own."""
+    options = postgresql.options(writes=writes) if _shared(engine) else {}
+    options |= {"writes": writes, "watch": watch}
+    with engine.connect().execution_options(**options) as connection, connection.begin():
+        yield connection
 
 
 def _bring_up(tables: sa.MetaData, connection: sa.Connection) -> None:
@@ -123,23 +192,44 @@ def _bring_up(tables: sa.MetaData, connection: sa.Connection) -> None:
                 connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")
 
 
-def patiently(begin: Callable[[], sa.Connection]) -> sa.Connection:
-    """A transaction that has begun, however busy the file is.
+def _locked(error: sa.exc.OperationalError) -> bool:
+    return "locked" in str(error.orig)
+
+
+def patiently(
+    begin: Callable[[], sa.Connection],
+    passing: Callable[[sa.exc.OperationalError], bool] = _locked,
+) -> sa.Connection:
+    """A transaction that has begun, however busy the database is: what is *passing* is waited for.
 
     SQLite's own busy_timeout does not cover the change to WAL in a new file, nor the moment in which the last
     connection of another process closes: both answer "locked" at once. Without this a job that was just paid
     could not be recorded.
     """
-    until = time.monotonic() + BUSY
+    until, pause = time.monotonic() + BUSY, 0.02
     while True:
         try:
             return begin()
         except sa.exc.OperationalError as error:
-            if "locked" not in str(error.orig) or time.monotonic() > until:
+            if not passing(error) or time.monotonic() > until:
                 raise
-            time.sleep(0.02)
+            time.sleep(pause)
+            pause = min(1.5 * pause, 0.2)
 
 
 def _place(url: str | sa.URL) -> str:
-    """The database for people: no password."""
-    return sa.make_url(url).render_as_string(hide_password=True)
+    """The database for people."""
+    told = sa.make_url(url).set(query={})
+    # Where a password with an @ was not written as %40, the rest of it is taken for the host's name.
+    return told.set(host=told.host and told.host.rpartition("@")[2]).render_as_string(hide_password=True)
+
+
+def _secrets(url: sa.URL) -> list[str]:
+    """What a driver may quote of *url* and nobody may read: also a password that stands in a wrong place."""
+    values = [
+        str(value) for name, value in url.query.items() if name not in ("host", "hostaddr", "port", "dbname")
+    ]
+    names = [name for name in url.query if not name.replace("_", "").isalpha()]
+    return [
+        secret for secret in (url.password, (url.host or "").rpartition("@")[0], *values, *names) if secret
+    ]

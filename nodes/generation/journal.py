@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from .database import DATABASE_URL, Database
+from .database import DATABASE_URL, Database, again
 from .errors import JournalUnavailable
 from .offer import Job, Limits
 from .owner import OWN, gone
@@ -127,6 +127,7 @@ class Journal:
         }
         return self._insert(values)[0]
 
+    @again
     def submitted(self, id: str, job: Job, *, request_id: str = "") -> Entry:
         """The provider has the job: from here on any process can collect it.
 
@@ -236,6 +237,7 @@ class Journal:
             id, ("submitted",), only=first, done_at=self.now(), ran_seconds=ran_seconds, **given
         )
 
+    @again
     def withdraw(self, id: str) -> None:
         """Take back the row of a create that the provider did not accept and that will be sent again."""
         with self._changing(id) as connection:
@@ -312,6 +314,7 @@ class Journal:
         """The newest rows in one of *states*."""
         return self._select(GENERATIONS.c.state.in_(states), limit=limit)
 
+    @again
     def jobs(self, provider: str) -> list[str]:
         """The ids of all jobs at *provider* that belong to a generation here."""
         query = sa.select(GENERATIONS.c.job_id).where(
@@ -341,6 +344,7 @@ class Journal:
             "owner": OWN,
         }
 
+    @again
     def _insert(
         self,
         values: dict[str, Any],
@@ -362,32 +366,25 @@ class Journal:
         same = (
             sa.select(GENERATIONS)
             .where(sa.or_(same_request, same_job))
-            .order_by(GENERATIONS.c.state != "completed")
+            .order_by(GENERATIONS.c.id != values["id"], GENERATIONS.c.state != "completed")
         )
         own = sa.select(GENERATIONS).where(GENERATIONS.c.id == values["id"])
-        for _ in range(3):
-            with self.database.transaction(writes=True) as connection:
-                existing = connection.execute(same).mappings().first()
-                if existing is not None:
-                    return entry_of(existing), False
+        # Writers come one after the other, so nobody else's row can come in between.
+        with self.database.transaction(writes=True) as connection:
+            existing = connection.execute(same).mappings().first()
+            if existing is not None and existing["id"] != values["id"]:
+                return entry_of(existing), False
+            if existing is None:  # else it was made, and the answer to that was lost
                 allowed(connection)
                 now = self.now()  # not before: the journal may have been held by others for a while
-                try:
-                    connection.execute(GENERATIONS.insert().values(created_at=now, updated_at=now, **values))
-                    if create is not None:
-                        kept = {"endpoint": create.endpoint, "body": create.body, "account": create.account}
-                        connection.execute(CREATES.insert().values(generation=values["id"], **kept))
-                    made = entry_of(connection.execute(own).mappings().one())
-                except sa.exc.IntegrityError:
-                    # Another worker on the same database was a moment earlier; its row is there now.
-                    connection.rollback()
-                    continue
-            if made.state == "submitting":
-                _sending.add(made.id)
-            return made, True
-        raise JournalUnavailable(
-            "The journal did not keep the record of this generation; nothing was sent or billed."
-        )
+                connection.execute(GENERATIONS.insert().values(created_at=now, updated_at=now, **values))
+                if create is not None:
+                    kept = {"endpoint": create.endpoint, "body": create.body, "account": create.account}
+                    connection.execute(CREATES.insert().values(generation=values["id"], **kept))
+            made = entry_of(connection.execute(own).mappings().one())
+        if made.state == "submitting":
+            _sending.add(made.id)
+        return made, True
 
     @contextmanager
     def _changing(self, id: str) -> Iterator[sa.Connection]:
@@ -398,6 +395,7 @@ class Journal:
         finally:
             _sending.discard(id)
 
+    @again
     def _change(
         self, id: str, expected: Sequence[str], *, only: sa.ColumnElement[bool] = _ANY, **values: Any
     ) -> Entry:
@@ -420,6 +418,7 @@ class Journal:
             raise JournalUnavailable(f"The journal has no generation {id}.")
         return entry_of(found)
 
+    @again
     def _select(self, *conditions: sa.ColumnElement[bool], limit: int = 1000) -> list[Entry]:
         order = (GENERATIONS.c.created_at.desc(), GENERATIONS.c.id)
         query = sa.select(GENERATIONS).where(*conditions).order_by(*order).limit(limit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from .database import again
 from .journal import Journal
 from .records import UPLOADS
 
@@ -17,6 +18,7 @@ class Pictures:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
+    @again
     def find(self, place: str, sha256: str, *, at_least: float) -> str | None:
         """Where a picture is at *place* already, for at least so many seconds more."""
         query = sa.select(UPLOADS.c.url).where(
@@ -26,6 +28,7 @@ class Pictures:
             url = connection.scalar(query)
         return None if url is None else str(url)
 
+    @again
     def remember(self, place: str, sha256: str, url: str, *, life: float) -> None:
         """A picture is at *place*, for *life* seconds from now."""
         now = self._journal.now()
@@ -34,6 +37,7 @@ class Pictures:
             connection.execute(UPLOADS.delete().where(sa.or_(_at(place, sha256), UPLOADS.c.until < now)))
             connection.execute(UPLOADS.insert().values(row))
 
+    @again
     def forget(self, place: str, sha256: str) -> None:
         """A picture is at *place* no longer, or cannot be read there."""
         with self._journal.database.transaction(writes=True) as connection:
