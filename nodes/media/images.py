@@ -148,15 +148,10 @@ def pixels(still: StillImage) -> npt.NDArray[np.uint8]:
     return rgb
 
 
-def fit(still: StillImage, aspect_ratio: str, *, name: str = "the image") -> tuple[StillImage, str]:
-    """The middle of the picture in another shape, and a sentence that says what was cut off.
+def fit(still: StillImage, aspect_ratio: str) -> tuple[StillImage, str]:
+    """The middle of the picture in another shape (`16:9`), and what was cut off: `67 of 427 rows`.
 
-    The picture comes back unchanged, with an empty sentence, where its shape differs by 1 % or less.
-
-    Args:
-        still: the picture.
-        aspect_ratio: for example `16:9`.
-        name: what the person knows the picture by.
+    The picture comes back unchanged, and nothing was cut off, where its shape differs by 1 % or less.
     """
     across, down = _sides(aspect_ratio)
     width, height = still.width, still.height
@@ -166,18 +161,23 @@ def fit(still: StillImage, aspect_ratio: str, *, name: str = "the image") -> tup
         kept = max(1, height * across // down)
         left = (width - kept) // 2
         part = pixels(still)[:, left : left + kept]
-        loss = f"{width - kept} of its {width} columns"
+        loss = f"{width - kept} of {width} columns"
     else:
         kept = max(1, width * down // across)
         top = (height - kept) // 2
         part = pixels(still)[top : top + kept]
-        loss = f"{height - kept} of its {height} rows"
-    wanted = aspect_ratio if max(across, down) <= 32 else _shape_in_words(across, down)
-    warning = (
-        f"{name} is {_shape_in_words(width, height)} ({width}x{height}) and will be cropped to "
-        f"{wanted}: {loss} are not used"
-    )
-    return _still_of(np.ascontiguousarray(part)), warning
+        loss = f"{height - kept} of {height} rows"
+    return _still_of(np.ascontiguousarray(part)), loss
+
+
+def shape_in_words(aspect_ratio: str) -> str:
+    """`3:2`, or `1.37:1` where the exact ratio is no number that anyone knows."""
+    across, down = _sides(aspect_ratio)
+    if max(across, down) <= 32:
+        return aspect_ratio
+    divisor = math.gcd(across, down)
+    exact = across // divisor, down // divisor
+    return f"{exact[0]}:{exact[1]}" if max(exact) <= 32 else f"{across / down:.2f}:1"
 
 
 def match(still: StillImage, width: int, height: int) -> StillImage:
@@ -242,10 +242,3 @@ def _sides(aspect_ratio: str) -> tuple[int, int]:
 
 def _differ(ratio: float, other: float) -> bool:
     return max(ratio, other) / min(ratio, other) > SAME_SHAPE
-
-
-def _shape_in_words(width: int, height: int) -> str:
-    """`3:2`, or `1.37:1` where the exact ratio is no number that anyone knows."""
-    divisor = math.gcd(width, height)
-    across, down = width // divisor, height // divisor
-    return f"{across}:{down}" if max(across, down) <= 32 else f"{width / height:.2f}:1"
