@@ -62,28 +62,31 @@ def register(server: Any) -> collecting.Collector:
         _in_background(lambda: collector.collect(Clock(), found))
         return {"collecting": found}
 
-    for method, path, work in (
-        ("GET", "unfinished", lambda studio, _: [collecting.shown(row) for row in _open(studio)]),
-        ("POST", "collect", collect),
-        ("POST", "not_created", _not_created),
-        ("POST", "found", _found),
-        ("GET", "limits", lambda studio, _: _limits(studio)),
-        ("POST", "limits", _change_limits),
-        ("GET", "keys", lambda studio, _: _keys(studio)),
-        ("POST", "keys", _save_key),
+    for method, path, work, anywhere in (
+        ("GET", "unfinished", lambda studio, _: [collecting.shown(row) for row in _open(studio)], True),
+        ("POST", "collect", collect, True),  # buys nothing
+        ("POST", "not_created", _not_created, False),
+        ("POST", "found", _found, False),
+        ("GET", "limits", lambda studio, _: _limits(studio), True),
+        ("POST", "limits", _change_limits, False),
+        ("GET", "keys", lambda studio, _: _keys(studio), False),
+        ("POST", "keys", _save_key, False),
     ):
         add = server.routes.get if method == "GET" else server.routes.post
-        add(f"{PREFIX}/{path}")(_served(work))
+        add(f"{PREFIX}/{path}")(_served(work, anywhere=anywhere))
     return collector
 
 
-def _served(work: Work) -> Handler:
-    """*work* as a handler: checked first, done on a thread, answered in JSON, errors in words."""
+def _served(work: Work, *, anywhere: bool) -> Handler:
+    """*work* as a handler: checked first, done on a thread, answered in JSON, errors in words.
+
+    *anywhere*: for other machines too.
+    """
     from aiohttp import web
 
     async def handler(request: Any) -> Any:
         try:
-            check(request)
+            check(request, anywhere=anywhere)
             body = await _body(request) if request.method == "POST" else {}
             answer = await asyncio.to_thread(lambda: work(host.studio(), body))
         except Refused as error:
@@ -91,18 +94,18 @@ def _served(work: Work) -> Handler:
         except GenerationError as error:
             return web.json_response({"error": redact(str(error))}, status=400)
         except OSError as error:
-            words = f"It could not be written ({error.strerror or type(error).__name__})."
+            words = f"It could not be written: {error.strerror or redact(str(error))}."
             return web.json_response({"error": words}, status=500)
         return web.json_response(answer, headers={"Cache-Control": "no-store"})
 
     return handler
 
 
-def check(request: Any) -> None:
+def check(request: Any, *, anywhere: bool = False) -> None:
     """Raise Refused where *request* does not come from this ComfyUI's own page.
 
-    Looked at: our header, that Host is no name that could be pointed here, that Origin is Host; and of what changes
-    something that it is JSON and comes from this machine.
+    Looked at: our header, that Host is no name that could be pointed here, that Origin is Host; of what changes
+    something that it is JSON; and, but for what is harmless (*anywhere*), that it comes from this machine.
     """
     if request.headers.get(HEADER) != "1":
         raise Refused(403, f"This is for the page of ComfyUI itself (header {HEADER} is missing).")
@@ -118,15 +121,14 @@ def check(request: Any) -> None:
         raise Refused(403, "This comes from another page.")
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise Refused(403, "This comes from another page.")
-    if request.method == "GET":
-        return
-    if request.content_type != "application/json":
+    if request.method != "GET" and request.content_type != "application/json":
         raise Refused(415, "JSON is expected.")
-    if not _local(request.remote) and os.environ.get(REMOTE) != "1":
+    if not anywhere and not _local(request.remote) and os.environ.get(REMOTE) != "1":
         raise Refused(
             403,
-            f"Limits and keys are changed on ComfyUI's own machine: `luma-ray limits`, `luma-ray key`. {REMOTE}=1 in "
-            "ComfyUI's environment lets other machines do it too.",
+            "What concerns money and keys is decided on ComfyUI's own machine, in its page or with `luma-ray "
+            "resume`, `luma-ray limits` and `luma-ray key`. "
+            f"{REMOTE}=1 in ComfyUI's environment lets other machines do it too.",
         )
 
 

@@ -355,7 +355,8 @@ def test_after_a_day_it_is_said_that_the_clip_is_gone(monkeypatch, where):
         job = submitted(router, ask())
         outcome(router, job)
         if where == "response_url":
-            gone = Fault.status(410, {"detail": "past its retention"})
+            told = {"X-Comfy-Request-Id": "a-request"}
+            gone = Fault.status(410, {"detail": "past its retention"}, headers=told)
             router.fail_next(*RESULT, gone)
         else:
             moment[0] += DAY

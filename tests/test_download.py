@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import gzip
 import io
+import logging
 import socket
+import threading
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -57,6 +63,47 @@ def names(monkeypatch):
 def public(monkeypatch):
     """Let addresses of this machine pass for public ones."""
     monkeypatch.setattr(connection, "public", lambda address: True)
+
+
+@pytest.fixture
+def raw(monkeypatch):
+    """Call it with what a server that speaks no proper HTTP does on each of its connections; gives a trusted URL."""
+    monkeypatch.setattr(connection, "_LOOK", 0.02)
+    opened, threads = [], []
+
+    def serving(speak: Callable[[socket.socket], None], *, scheme: str = "http") -> str:
+        listening = socket.create_server(("127.0.0.1", 0))
+        opened.append(listening)
+
+        def serve() -> None:
+            while True:
+                try:
+                    line, _ = listening.accept()
+                except OSError:
+                    return
+                opened.append(line)
+                with line:
+                    try:
+                        if scheme == "http":
+                            line.recv(65536)
+                        speak(line)
+                    except OSError:
+                        pass  # whoever listened has gone
+
+        threads.append(threading.Thread(target=serve, name="raw server"))
+        threads[-1].start()
+        netloc = f"127.0.0.1:{listening.getsockname()[1]}"
+        monkeypatch.setenv(ALLOWED_HOSTS, netloc)
+        return f"{scheme}://{netloc}/clip.mp4"
+
+    yield serving
+    for one in opened:
+        with contextlib.suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+        one.close()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
 
 
 def fetch(url, path, clock=None, progress=lambda fraction: None) -> Path:
@@ -143,14 +190,21 @@ def test_an_error_says_its_code_and_not_the_signed_address(host, tmp_path, code)
 def test_a_clip_beyond_the_size_limit_is_not_taken(host, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MOST_BYTES", 100_000)
     assert "larger than" in broken_off(f"{host.origin}/clip.mp4", tmp_path / "a.mp4")
+    assert not (tmp_path / "a.mp4").exists()  # its length was told, so not a byte of it was taken
+
+
+def test_a_clip_that_does_not_tell_its_length_is_ended_at_the_size_limit(raw, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MOST_BYTES", 100_000)
+    url = raw(lambda line: line.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + CLIP))
+    assert "larger than" in broken_off(url, tmp_path / "a.mp4")
     assert (tmp_path / "a.mp4").stat().st_size < 200_000
 
 
 def test_a_download_that_takes_too_long_is_ended(host, tmp_path, clock):
     class Slow(FakeClock):
-        def now(self) -> float:
+        def elapsed(self) -> float:
             self._now += 500
-            return self._now
+            return super().elapsed()
 
     assert "longer than 20 minutes" in broken_off(f"{host.origin}/clip.mp4", tmp_path / "a.mp4", Slow())
 
@@ -194,6 +248,208 @@ def test_what_is_left_of_a_failed_download_is_removed_by_the_library(host, tmp_p
     with pytest.raises(errors.DownloadFailed), Library(tmp_path).arriving("a.mp4") as arriving:
         fetch(f"{host.origin}/clip.mp4", arriving)
     assert list(tmp_path.iterdir()) == []
+
+
+# -- servers that mean no good ----------------------------------------------------------------------------------
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n"
+ENDLESS = {
+    "a body byte by byte": (HEAD + b"Content-Length: 1000000\r\n\r\n", b"\0"),
+    "chunks byte by byte": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n\0\r\n"),
+    "a chunk whose length does not end": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"0"),
+    "headers without end": (HEAD, b"X"),
+    "a first line without end": (b"HTTP/1.1 200 ", b"O"),
+    "to be continued, again and again": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "silence": (b"", b""),
+}
+
+
+def dripping(line: socket.socket, first: bytes, again: bytes, then: Callable[[], None]) -> None:
+    """Send a little now and then until nobody listens; *then* is called when it is under way."""
+    line.sendall(first + again)
+    then()
+    line.settimeout(0.005)
+    for _ in range(5000):
+        try:
+            if line.recv(1) == b"":
+                return
+        except TimeoutError:
+            line.sendall(again)
+    raise AssertionError("it was listened to for 25 seconds")
+
+
+@pytest.mark.parametrize(("first", "again"), ENDLESS.values(), ids=ENDLESS)
+def test_a_server_that_never_comes_to_an_end_is_left_when_the_time_is_over(
+    raw, tmp_path, clock, first, again
+):
+    url = raw(lambda line: dripping(line, first, again, lambda: clock.sleep(module.LONGEST + 1)))
+    assert broken_off(url, tmp_path / "a.mp4", clock) == "The download took longer than 20 minutes."
+
+
+@pytest.mark.parametrize(("first", "again"), ENDLESS.values(), ids=ENDLESS)
+def test_a_server_that_never_comes_to_an_end_is_left_at_the_stop_sign(raw, tmp_path, clock, first, again):
+    url = raw(lambda line: dripping(line, first, again, clock.stop.set))
+    with pytest.raises(errors.Interrupted):
+        fetch(url, tmp_path / "a.mp4", clock)
+
+
+def test_a_server_that_never_ends_shaking_hands_is_left_too(raw, tmp_path, clock):
+    url = raw(lambda line: dripping(line, b"", b"", clock.stop.set), scheme="https")
+    with pytest.raises(errors.Interrupted):
+        fetch(url, tmp_path / "a.mp4", clock)
+
+
+def test_nothing_of_a_watch_is_left_behind(raw, host, tmp_path):
+    fetch(f"{host.origin}/clip.mp4", tmp_path / "a.mp4")
+    assert [thread for thread in threading.enumerate() if thread.name == "ray-watch"] == []
+
+
+def test_a_connection_outside_of_a_watch_is_not_broken(host, tmp_path):
+    with connection.watched(lambda: True):
+        pass
+    assert fetch(f"{host.origin}/clip.mp4", tmp_path / "a.mp4").read_bytes() == CLIP
+
+
+@pytest.mark.parametrize(
+    "coding", ["gzip", "x-gzip", "deflate", "br", "zstd", "identity, GZIP", "gzip, gzip, gzip"]
+)
+def test_what_is_packed_is_not_unpacked(raw, tmp_path, coding):
+    bomb = gzip.compress(bytes(10_000_000))
+    head = HEAD + f"Content-Encoding: {coding}\r\nContent-Length: {len(bomb)}\r\n\r\n".encode()
+    told = broken_off(raw(lambda line: line.sendall(head + bomb)), tmp_path / "a.mp4")
+    assert told == "127.0.0.1 answered with something packed instead of the clip."
+    assert not (tmp_path / "a.mp4").exists()
+
+
+@pytest.mark.parametrize("coding", ["identity", "aws-chunked", ""])
+def test_a_name_for_what_is_not_packed_at_all_changes_nothing(raw, tmp_path, coding):
+    # S3 keeps "aws-chunked" for files that were put there in signed chunks.
+    head = HEAD + f"Content-Encoding: {coding}\r\nContent-Length: {len(CLIP)}\r\n\r\n".encode()
+    path = fetch(raw(lambda line: line.sendall(head + CLIP)), tmp_path / "a.mp4")
+    assert path.read_bytes() == CLIP
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'{"error": "expired"}', "a message"),
+        (b'[{"error": 1}]', "a message"),
+        (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "a web page"),
+        (b"\xef\xbb\xbf \r\n<html>", "a web page"),
+        (b"#EXTM3U\n#EXTINF:2,\n/etc/passwd\n", "a playlist"),
+    ],
+)
+def test_text_is_no_clip_whatever_it_is_called(host, tmp_path, body, kind):
+    host.put("a.mp4", body + b" " * 3_000_000, "video/mp4")
+    told = broken_off(f"{host.origin}/a.mp4", tmp_path / "a.mp4")
+    assert told == f"127.0.0.1 answered with {kind} instead of the clip."
+    assert (tmp_path / "a.mp4").stat().st_size == 0
+
+
+@pytest.mark.parametrize("length", ["-5", "1_000", "0x10", "٣", "1e3", "9" * 5000, "7, 7", "+7"])
+def test_a_length_that_is_no_number_is_not_believed(raw, tmp_path, length):
+    head = HEAD + f"Content-Length: {length}\r\nConnection: close\r\n\r\n".encode()
+    told = broken_off(raw(lambda line: line.sendall(head + CLIP)), tmp_path / "a.mp4")
+    assert told == "127.0.0.1 answered with a length that is no number instead of the clip."
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"\0" * 100,
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"HTTP/9.9 200 OK\r\n\r\n",
+        b"HTTP/1.1 abc OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 500 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nA: " + b"b" * 100_000 + b"\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n-1\r\n\0\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nffffffffffff\r\n\0",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1" * 70_000 + b"\r\n",
+    ],
+    ids=range(11),
+)
+def test_an_answer_that_is_no_answer_is_a_failed_download(raw, tmp_path, answer):
+    assert broken_off(raw(lambda line: line.sendall(answer)), tmp_path / "a.mp4")
+
+
+def test_an_address_that_is_no_text_is_a_failed_download(tmp_path):
+    for url in (None, 5, ["https://a.test/b.mp4"], {"url": "https://a.test/b.mp4"}, b"https://a.test/b.mp4"):
+        assert "holds no address" in broken_off(url, tmp_path / "a.mp4")
+
+
+def test_a_proxy_is_watched_like_the_server_itself(raw, tmp_path, monkeypatch, clock):
+    url = raw(lambda line: dripping(line, HEAD + b"Content-Length: 1000000\r\n\r\n", b"\0", clock.stop.set))
+    monkeypatch.setenv("HTTP_PROXY", url.removesuffix("/clip.mp4"))
+    monkeypatch.setenv(ALLOWED_HOSTS, "clips.example.test:80")
+    with pytest.raises(errors.Interrupted):
+        fetch("http://clips.example.test:80/clip.mp4", tmp_path / "a.mp4", clock)
+
+
+# -- a key that goes along, and what libraries say about it --------------------------------------------------------
+
+KEY = {"Authorization": "Bearer canary-0123456789abcdef"}
+
+
+def test_a_key_goes_to_the_origin_of_the_clip_and_no_further(host, tmp_path, monkeypatch):
+    with FileHost() as other:
+        other.put("clip.mp4", CLIP, "video/mp4")
+        monkeypatch.setenv(ALLOWED_HOSTS, other.origin.removeprefix("http://"))
+        host.fail_next("GET", "/{name}", Fault.redirect(f"{other.origin}/clip.mp4", 302))
+        download(
+            f"{host.origin}/clip.mp4",
+            tmp_path / "a.mp4",
+            clock=FakeClock(),
+            progress=lambda part: None,
+            signature=KEY,
+        )
+        assert host.requests[0].headers["Authorization"] == KEY["Authorization"]
+        assert "Authorization" not in other.requests[0].headers
+        assert "canary" not in str(other.requests)
+
+
+def test_a_key_comes_back_to_its_origin_after_a_detour(host, tmp_path, monkeypatch):
+    with FileHost() as other:
+        netlocs = [origin.removeprefix("http://") for origin in (host.origin, other.origin)]
+        monkeypatch.setenv(ALLOWED_HOSTS, ",".join(netlocs))
+        host.fail_next("GET", "/{name}", Fault.redirect(f"{other.origin}/x", 302))
+        other.fail_next("GET", "/{name}", Fault.redirect(f"{host.origin}/clip.mp4", 302))
+        download(
+            f"{host.origin}/a",
+            tmp_path / "a.mp4",
+            clock=FakeClock(),
+            progress=lambda part: None,
+            signature=KEY,
+        )
+        assert ["Authorization" in request.headers for request in host.requests] == [True, True]
+        assert "Authorization" not in other.requests[0].headers
+
+
+@pytest.mark.parametrize("code", [401, 200])
+def test_a_traceback_with_local_variables_shows_no_key(host, tmp_path, code):
+    host.fail_next("GET", "/clip.mp4", Fault.html(code))
+    try:
+        download(
+            f"{host.origin}/clip.mp4",
+            tmp_path / "a.mp4",
+            clock=FakeClock(),
+            progress=lambda part: None,
+            signature=module._Headers(KEY),
+        )
+    except errors.DownloadFailed as error:
+        shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+    assert "_follow" in shown
+    assert "canary" not in shown
+
+
+def test_libraries_that_log_everything_log_neither_keys_nor_signatures(host, tmp_path, caplog):
+    caplog.set_level(logging.DEBUG)
+    host.fail_next("GET", "/clip.mp4", Fault.lost_request())
+    broken_off(f"{host.origin}/clip.mp4?X-Amz-Signature=canary-0123456789abcdef", tmp_path / "a.mp4")
+    fetch(f"{host.origin}/clip.mp4?X-Amz-Signature=canary-0123456789abcdef", tmp_path / "a.mp4")
+    assert "GET /clip.mp4?<cut>" in caplog.text
+    assert "canary" not in caplog.text
 
 
 # -- where from ---------------------------------------------------------------------------------------------
@@ -339,6 +595,156 @@ def test_a_certificate_bundle_that_is_not_there_is_named(host, tmp_path, monkeyp
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "127.1",
+        "0x7f000001",
+        "2130706433",
+        "0177.0.0.1",
+        "017700000001",
+        "127.0.0.1.",
+        "localhost.",
+        "LOCALHOST",
+        "0",
+        "0.0.0.0",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[0:0:0:0:0:ffff:127.0.0.1]",
+        "①②⑦.⓪.⓪.①",
+        "127。0。0。1",
+    ],
+)
+def test_this_machine_is_not_reached_by_any_other_spelling(raw, tmp_path, monkeypatch, name):
+    reached = []
+    url = raw(reached.append, scheme="https")
+    monkeypatch.delenv(ALLOWED_HOSTS)
+    port_number = url.split(":")[2].split("/")[0]
+    told = broken_off(f"https://{name}:{port_number}/clip.mp4", tmp_path / "a.mp4")
+    assert "not on the public internet" in told or "broke off" in told
+    assert reached == []  # not even a connection
+
+
+def answering(monkeypatch, *answers: str) -> list[str]:
+    """A name server that has these addresses for the name; gives the list of what was connected to."""
+    look_up, create = socket.getaddrinfo, connection.urllib3.util.connection.create_connection
+    reached = []
+
+    def getaddrinfo(name, port, *others, **more):
+        if name != PUBLIC_NAME:
+            return look_up(name, port, *others, **more)
+        return [entry for answer in answers for entry in look_up(answer, port, *others, **more)]
+
+    def connected(address, *others, **more):
+        reached.append(address[0])
+        return create(("127.0.0.1", address[1]), *others, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(connection.urllib3.util.connection, "create_connection", connected)
+    return reached
+
+
+def test_of_several_addresses_only_the_public_ones_are_tried(tmp_path, monkeypatch):
+    reached = answering(monkeypatch, "10.0.0.1", "169.254.169.254", "::1", "8.8.8.8")
+    told = broken_off(f"https://{PUBLIC_NAME}:9/clip.mp4", tmp_path / "a.mp4")
+    assert reached == ["8.8.8.8"]
+    assert "broke off" in told
+
+
+def test_a_name_with_private_addresses_alone_is_not_connected_to(tmp_path, monkeypatch):
+    reached = answering(monkeypatch, "10.0.0.1", "192.168.1.1", "fd00::1")
+    assert "not on the public internet" in broken_off(f"https://{PUBLIC_NAME}/clip.mp4", tmp_path / "a.mp4")
+    assert reached == []
+
+
+def test_a_connection_that_ends_somewhere_private_after_all_is_closed(trusted, tmp_path, monkeypatch):
+    # The name server says one thing, and the connection arrives elsewhere.
+    with over_tls(FileHost(), trusted) as files:
+        files.put("clip.mp4", CLIP, "video/mp4")
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted.bundle))
+        reached = answering(monkeypatch, "8.8.8.8")
+        told = broken_off(f"https://{PUBLIC_NAME}:{port(files)}/clip.mp4", tmp_path / "a.mp4")
+        assert reached == ["8.8.8.8"]
+        assert "not on the public internet" in told
+        assert files.requests == []
+
+
+def test_the_next_public_address_is_tried_where_one_does_not_answer(trusted, tmp_path, monkeypatch, public):
+    with over_tls(FileHost(), trusted) as files:
+        files.put("clip.mp4", CLIP, "video/mp4")
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted.bundle))
+        reached = answering(monkeypatch, "127.0.0.9", "127.0.0.8", "127.0.0.7")
+        create = connection.urllib3.util.connection.create_connection
+
+        def refusing(address, *others, **more):
+            if address[0] != "127.0.0.7":
+                reached.append(address[0])
+                raise ConnectionRefusedError
+            return create(address, *others, **more)
+
+        monkeypatch.setattr(connection.urllib3.util.connection, "create_connection", refusing)
+        path = fetch(f"https://{PUBLIC_NAME}:{port(files)}/clip.mp4", tmp_path / "a.mp4")
+        assert reached == ["127.0.0.9", "127.0.0.8", "127.0.0.7"]
+        assert path.read_bytes() == CLIP
+
+
+def test_this_machines_own_public_address_is_private():
+    class Ends:
+        closed = False
+
+        def getpeername(self):
+            return ("8.8.8.8", 443)
+
+        getsockname = getpeername
+
+        def close(self):
+            self.closed = True
+
+    line = Ends()
+    with pytest.raises(connection.NotPublic):
+        connection._PublicConnection("a.test")._checked(line)
+    assert line.closed
+
+
+def test_a_public_session_speaks_http_with_the_hosts_that_are_trusted_alone(monkeypatch):
+    monkeypatch.setenv(ALLOWED_HOSTS, "127.0.0.1:5, box.lan:8080")
+    session = connection.public_session()
+    assert sorted(session.adapters) == [
+        "http://127.0.0.1:5/",
+        "http://box.lan:8080/",
+        "https://",
+        "https://127.0.0.1:5/",
+        "https://box.lan:8080/",
+    ]
+    with pytest.raises(connection.requests.exceptions.InvalidSchema):
+        session.get("http://box.lan:80/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://{trusted}@{other}/a",
+        "http://{trusted}\\@{other}/a",
+        "http://{other}\\@{trusted}/a",
+        "http://{trusted}#@{other}/a",
+        "http://{trusted}%2f@{other}/a",
+        "http://{trusted}%00@{other}/a",
+        "http://{trusted};@{other}/a",
+        "http:///{trusted}@{other}/a",
+        "http:{trusted}@{other}/a",
+        " http://{other}/{trusted}",
+        "http://{other}?@{trusted}/",
+        "http://{trusted}\t@{other}/",
+    ],
+)
+def test_tricks_with_the_name_of_a_trusted_host_reach_nobody_else(host, tmp_path, url):
+    with FileHost() as other:
+        netlocs = [files.origin.removeprefix("http://") for files in (host, other)]
+        assert broken_off(url.format(trusted=netlocs[0], other=netlocs[1]), tmp_path / "a.mp4")
+        assert other.requests == []
+
+
+@pytest.mark.parametrize(
     ("address", "public"),
     [
         ("8.8.8.8", True),
@@ -364,6 +770,36 @@ def test_a_certificate_bundle_that_is_not_there_is_named(host, tmp_path, monkeyp
         ("64:ff9b::a9fe:a9fe", False),
         ("64:ff9b::808:808", True),
         ("2002:c0a8:101::", False),
+        ("2002:808:808::1", True),
+        ("2002:7f00:1::", False),
+        ("64:ff9b:1::a00:1", False),
+        ("64:ff9b:1::808:808", False),
+        ("::ffff:0:7f00:1", False),
+        ("::ffff:0:808:808", False),
+        ("::808:808", False),
+        ("2001:0:4136:e378:8000:63bf:3fff:fdd2", False),
+        ("2001:4860:4860::5efe:a00:1", False),
+        ("2001:4860:4860::200:5efe:808:808", True),
+        ("2001:db8::1", False),
+        ("3fff::1", False),
+        ("5f00::1", False),
+        ("100::1", False),
+        ("fe80::1%eth0", False),
+        ("fd00:ec2::254", False),
+        ("4000::1", False),
+        ("ff0e::1", False),
+        ("100.100.100.200", False),
+        ("168.63.129.16", False),
+        ("192.0.0.9", False),
+        ("192.0.2.1", False),
+        ("192.88.99.1", False),
+        ("198.18.0.1", False),
+        ("203.0.113.7", False),
+        ("240.0.0.1", False),
+        ("239.255.255.250", False),
+        ("1.1.1.1", True),
+        ("172.32.0.1", True),
+        ("2a00:1450:4001::1", True),
     ],
 )
 def test_which_addresses_are_public(address, public):

@@ -91,19 +91,21 @@ def test_a_name_that_the_owner_trusts_is_served(door, monkeypatch):
     assert door.get("limits", Host="third.lan:8188").status_code == 403
 
 
-def asked(door, remote, method="POST"):
+def asked(door, remote, method="POST", *, anywhere=False):
     headers = {"X-Luma-Ray": "1", "Host": "192.168.0.7:8188", "Origin": "http://192.168.0.7:8188"}
     request = SimpleNamespace(headers=headers, method=method, content_type="application/json", remote=remote)
-    door.routes_module.check(request)
+    door.routes_module.check(request, anywhere=anywhere)
 
 
 @pytest.mark.parametrize(
     "remote", ["192.168.0.9", "8.8.8.8", "::ffff:192.168.0.9", "fe80::1%eth0", None, "unix"]
 )
-def test_another_machine_may_look_and_not_change(door, remote, monkeypatch):
-    asked(door, remote, "GET")
-    with pytest.raises(door.routes_module.Refused, match="ComfyUI's own machine"):
-        asked(door, remote)
+def test_another_machine_may_collect_and_decides_nothing_about_money_and_keys(door, remote, monkeypatch):
+    asked(door, remote, "GET", anywhere=True)
+    asked(door, remote, anywhere=True)
+    for method in ("GET", "POST"):
+        with pytest.raises(door.routes_module.Refused, match="ComfyUI's own machine"):
+            asked(door, remote, method)
     monkeypatch.setenv("LUMA_RAY_REMOTE_SETTINGS", "1")
     asked(door, remote)
 

@@ -1,25 +1,32 @@
 // Luma Ray in ComfyUI's page: open questions on their nodes, clips that came home, limits and keys in the settings.
+// The modules beside this one end in .js too: ComfyUI serves that uncached, and an update must not mix old and new.
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
-import { onAnswered, onError, show, toast } from "./questions.mjs";
-import { keys, limits } from "./settings.mjs";
+import { failed, onAnswered, onError, onExecuted, show, toast } from "./questions.js";
+import { keys, limits } from "./settings.js";
 
 const STYLE = `
-.luma-ray-question { padding: 6px 8px; border: 1px solid #b45309; border-radius: 6px; font-size: 12px; overflow: auto; }
+.luma-ray-panel { overflow: auto; }
+.luma-ray-question { padding: 6px 8px; border: 1px solid #b45309; border-radius: 6px; font-size: 12px; }
 .luma-ray-question p { margin: 0 0 6px; }
 .luma-ray-button { margin: 2px 4px 2px 0; padding: 3px 8px; border: 1px solid currentColor; border-radius: 4px;
   background: transparent; color: inherit; font: inherit; cursor: pointer; }
-.luma-ray-button:disabled { opacity: .5; cursor: default; }
+.luma-ray-button[aria-busy=true], .luma-ray-button:disabled { opacity: .5; cursor: default; }
 .luma-ray-button:focus-visible { outline: 2px solid #3b82f6; outline-offset: 1px; }
-.luma-ray-dialog { max-width: min(720px, 92vw); max-height: 80vh; overflow: auto; padding: 16px 20px; border-radius: 8px;
-  border: 1px solid var(--border-color, #666); background: var(--comfy-menu-bg, #222); color: var(--fg-color, #eee); }
+.luma-ray-dialog { max-width: min(720px, 92vw); max-height: 80vh; overflow: auto; margin: auto; padding: 16px 20px;
+  border: 1px solid var(--border-color, #666); border-radius: 8px; font-size: 14px; overflow-wrap: anywhere;
+  background: var(--comfy-menu-bg, #222); color: var(--fg-color, #eee); }
+.luma-ray-dialog::backdrop { background: rgb(0 0 0 / .5); }
 .luma-ray-dialog h2 { margin: 0 0 10px; font-size: 16px; }
-.luma-ray-list section { padding: 8px 0; border-top: 1px solid var(--border-color, #666); overflow-wrap: anywhere; }
-.luma-ray-list p { margin: 2px 0; font-size: 13px; }
-.luma-ray-settings > div { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; margin: 4px 0; }
-.luma-ray-settings span { min-width: 15em; }
-.luma-ray-settings input { width: 9em; padding: 3px 6px; border: 1px solid var(--border-color, #666); border-radius: 4px;
-  background: var(--comfy-input-bg, #333); color: var(--input-text, #eee); }
+.luma-ray-dialog p { margin: 4px 0; }
+.luma-ray-dialog form input { display: block; width: 100%; margin: 8px 0; }
+.luma-ray-list section { padding: 8px 0; border-top: 1px solid var(--border-color, #666); }
+.luma-ray-settings { display: grid; grid-template-columns: minmax(0, auto) 9em auto minmax(0, auto); gap: 6px 8px;
+  align-items: center; overflow-wrap: anywhere; }
+.luma-ray-settings > div { display: contents; }
+.luma-ray-settings > p { grid-column: 1 / -1; }
+.luma-ray-settings input, .luma-ray-dialog input { min-width: 0; padding: 3px 6px; border-radius: 4px;
+  border: 1px solid var(--border-color, #666); background: var(--comfy-input-bg, #333); color: var(--input-text, #eee); }
 `;
 
 /** @param {any} about */
@@ -51,10 +58,11 @@ app.registerExtension({
   menuCommands: [{ path: ["Extensions", "Luma Ray"], commands: ["LumaRay.Unfinished"] }],
   async setup() {
     document.head.append(Object.assign(document.createElement("style"), { textContent: STYLE }));
-    api.addEventListener("execution_error", ({ detail }) => onError(detail));
+    api.addEventListener("execution_error", ({ detail }) => void onError(detail).catch(failed));
+    api.addEventListener("executed", ({ detail }) => onExecuted(detail));
     api.addEventListener("luma_ray.collected", ({ detail }) => {
       onAnswered(detail.id);
-      toast("success", "A clip that was paid is here", `${what(detail)}. ${detail.summary}`);
+      toast("success", "A clip that was paid is here", `${what(detail)}. ${detail.summary}. Run its graph again to use it, at no cost.`);
     });
     api.addEventListener("luma_ray.undecided", ({ detail }) =>
       toast("warn", "Was this bought? Only its provider's page tells", `${what(detail)}. Extensions, Luma Ray, unfinished purchases.`),

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from .client import Client
+
+_REQUEST_IDS: Final = (
+    "X-Request-Id",
+    "Request-Id",
+    "X-Fal-Request-Id",
+    "X-Comfy-Request-Id",
+    "X-Amzn-RequestId",
+)
 
 
 def text(value: Any) -> str:
@@ -14,6 +23,13 @@ def text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("text expected")
     return value
+
+
+def about(reply: Mapping[str, Any], id: str, name: str = "id") -> None:
+    """Raise ValueError where *reply* is about another job than *id*: something in between mixed answers up."""
+    told = reply.get(name)
+    if isinstance(told, str) and told != id:
+        raise ValueError("an answer about another job")
 
 
 def queued(position: Any) -> str:
@@ -26,3 +42,9 @@ def own_addresses(client: Client, reply: Mapping[str, Any], names: Iterable[str]
     """Those of the addresses in *reply* that are the provider's own: a job is asked for there, with the key."""
     told = {name: reply.get(name) for name in names}
     return {name: url for name, url in told.items() if isinstance(url, str) and client.owns(url)}
+
+
+def request_id(headers: Mapping[str, str]) -> str:
+    """The number that a provider gave to a request, in one of the headers that are used for it."""
+    told = next((headers[name] for name in _REQUEST_IDS if name in headers), "")
+    return told if re.fullmatch(r"[\w.:=/+-]{1,100}", told, re.ASCII) else ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import random
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
+from .answers import request_id
 from .clock import Clock
 from .connection import (
     NotPublic,
@@ -26,6 +26,7 @@ from .connection import (
     network_reason,
     origin,
     public_session,
+    watched,
 )
 from .credentials import redact
 from .errors import (
@@ -50,15 +51,10 @@ LONGEST_PAUSE: Final = 60.0
 """Seconds; a Retry-After beyond it is not obeyed within one read, the caller comes back later."""
 _TRANSIENT: Final = frozenset({408, 425, 500, 502, 503, 504})
 UPLOAD_TIMEOUT: Final = (10.0, 120.0)
+LONGEST_ANSWER: Final = 60.0
+"""Seconds in which an answer that has begun must be here whole: a time-out alone counts from byte to byte."""
 _ODD: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, ArithmeticError)
 """What unpacking an answer raises where it has another shape."""
-_REQUEST_IDS: Final = (
-    "X-Request-Id",
-    "Request-Id",
-    "X-Fal-Request-Id",
-    "X-Comfy-Request-Id",
-    "X-Amzn-RequestId",
-)
 _UNREADABLE: Final = (ValueError, RecursionError)
 """What `json.loads` raises; the second for brackets nested thousands deep."""
 
@@ -191,7 +187,7 @@ class Client:
                 f"The request went out to {self.title}, and the connection ended before an answer came "
                 f"({network_reason(error)}). It may have been created and billed."
             ) from None
-        self.request_id = _request_id(response.headers)
+        self.request_id = request_id(response.headers)
         if response.status_code >= 300:
             raise self._failure(response, content, paid=True)
         try:
@@ -321,7 +317,8 @@ class Client:
         connect, read = UPLOAD_TIMEOUT if files else self._timeout
         # A new connection each time: on one that was kept, a create can meet a closing peer, and then
         # nobody knows whether it arrived.
-        with Session() as session:
+        deadline = self.clock.elapsed() + connect + read + hold + LONGEST_ANSWER
+        with watched(lambda: self.clock.elapsed() > deadline), Session() as session:
             response = session.request(
                 method,
                 url,
@@ -398,12 +395,6 @@ class Client:
             except (ValueError, TypeError):  # Python 3.10's parser raises the second on some nonsense
                 return None
         return max(seconds, 0.0) if math.isfinite(seconds) else None
-
-
-def _request_id(headers: Mapping[str, str]) -> str:
-    """The number that a provider gave to a request, in one of the headers that are used for it."""
-    told = next((headers[name] for name in _REQUEST_IDS if name in headers), "")
-    return told if re.fullmatch(r"[\w.:=/+-]{1,100}", told, re.ASCII) else ""
 
 
 def _usable(url: str) -> bool:

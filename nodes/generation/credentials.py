@@ -9,6 +9,7 @@ import json
 import os
 import re
 import tempfile
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,7 @@ _SECRET_NAME: Final = re.compile(
 )
 _PASSWORD: Final = re.compile(r"(?i)^[a-z][a-z0-9+.-]*://[^\s/:@]*:([^\s@]{6,})@")
 _known: set[str] = set()
+_saving = threading.Lock()
 
 
 class Secret:
@@ -137,30 +139,31 @@ class Credentials:
 
         Raises OSError, also where the file holds something else than keys: writing would lose it.
         """
-        try:
-            saved = self._read()
-        except FileNotFoundError:
-            saved = {}
-        except (ValueError, AttributeError):
-            raise OSError(
-                f"{self.path} is not a JSON object of names and keys; correct or delete it."
-            ) from None
-        if value.strip():
-            saved[name] = value.strip()
-        else:
-            saved.pop(name, None)
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # mkstemp opens with mode 0600: the key is never on disk readable by anybody else, not for a moment.
-        handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=".keys-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(saved, file, indent=1, sort_keys=True)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(self.path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with _saving:
+            try:
+                saved = self._read()
+            except FileNotFoundError:
+                saved = {}
+            except (ValueError, AttributeError):
+                raise OSError(
+                    f"{self.path} is not a JSON object of names and keys; correct or delete it."
+                ) from None
+            if value.strip():
+                saved[name] = value.strip()
+            else:
+                saved.pop(name, None)
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # mkstemp opens with mode 0600: the key is never on disk readable by anybody else, not for a moment.
+            handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=".keys-")
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    json.dump(saved, file, indent=1, sort_keys=True)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(temporary).replace(self.path)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
 
     def _saved(self) -> dict[str, str]:
         try:

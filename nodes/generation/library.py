@@ -9,9 +9,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from .errors import InvalidInput
 from .records import Entry
+
+ABANDONED: Final = 24 * 3600.0
+"""Seconds after which a file that was arriving is nobody's any more."""
 
 
 class Library:
@@ -40,11 +44,13 @@ class Library:
         """A temporary file on the same disk; what is left of it after a failure is removed."""
         target = self._inside(name)
         target.parent.mkdir(parents=True, exist_ok=True)
+        _clear(target.parent)
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".arriving-", suffix=".mp4")
         os.close(handle)
         path = Path(temporary)
         # mkstemp makes files that only the owner reads; a clip is an ordinary output.
-        path.chmod(0o644)
+        with suppress(OSError):  # exFAT and some network drives know no permissions
+            path.chmod(0o644)
         try:
             yield path
         finally:
@@ -65,6 +71,14 @@ class Library:
         if not path.is_relative_to(root):
             raise InvalidInput("A clip's name leads out of the library's folder.")
         return path
+
+
+def _clear(folder: Path) -> None:
+    """Remove what downloads left behind whose process was killed: longer ago than any download takes."""
+    with suppress(OSError):
+        for path in folder.glob(".arriving-*"):
+            if time.time() - path.stat().st_mtime > ABANDONED:
+                path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from urllib.parse import quote, urljoin
 
-from .answers import text
+from .answers import about, text
 from .credentials import redact
 from .errors import ContentRefused, GenerationError, InsufficientCredits, ModelNotServed, Rejected
 from .offer import Completed, Failed, Job, Offer, Pending, Provider, Status
@@ -147,6 +147,7 @@ class OpenAIVideo(Provider):
         if kept:
             return self._completed(client, kept)
         place, reply = self._look(client, job)
+        about(reply, job.id)
         match reply["status"]:
             case word if word in _RUNNING:
                 return Pending(note=_note(word, reply.get("progress")))

@@ -13,6 +13,7 @@ from typing import Final
 from .client import Client, decoding
 from .clock import Clock
 from .errors import (
+    ContentRefused,
     GenerationError,
     InsufficientCredits,
     JournalUnavailable,
@@ -88,7 +89,7 @@ def settle(
 
     Returns the row, in whatever state another process brought it to, if one was quicker.
 
-    Raises SubmissionUncertain (the person decides), Rejected (no job exists, recorded as failed).
+    Raises SubmissionUncertain (the person decides), ContentRefused (no job exists, recorded as failed).
     """
     checked, found = _looked_up(provider, client, journal, entry, clock)
     if found is None and sends:
@@ -99,9 +100,9 @@ def settle(
     raise SubmissionUncertain(
         f"{entry.note or 'The request was under way when its process ended; it may have been billed.'}"
         f"{checked} It is not sent again by itself: press Queue later to look again. Or look at "
-        f"{provider.title}'s own page: if the job is there, `luma-ray resume {entry.id} --job ITS_ID` takes it "
-        f"over; if it is not, `luma-ray resume {entry.id} --not-created` allows a new purchase, and so does another "
-        f"take (generation {entry.id})."
+        f"{provider.title}'s own page, and say with the buttons on the node what is there, or in a terminal: if the "
+        f"job is there, `luma-ray resume {entry.id} --job ITS_ID` takes it over; if it is not, `luma-ray resume "
+        f"{entry.id} --not-created` allows a new purchase, and so does another take (generation {entry.id})."
     )
 
 
@@ -159,8 +160,13 @@ def _sent_again(
             job = _create(provider, client, offer, sent.body, key(entry.id))
         except _SILENT:
             _uncertain(journal, entry, entry.note)
-        except Rejected as error:
+        except ContentRefused as error:
             return _refused(journal, entry, error)
+        except Rejected as error:
+            # Perhaps the word of something in between (a gateway's 404, a hotel's sign-in page): it does not deny
+            # the first sending, which may be paid.
+            entry = _uncertain(journal, entry, f"{entry.note} Asked again under its key: {error}".lstrip())
+            break
         except BaseException:
             _uncertain(journal, entry, entry.note)
             raise

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
 
 from ..generation import luma_video
-from ..generation.answers import own_addresses, queued, text
+from ..generation.answers import about, own_addresses, queued, text
 from ..generation.credentials import redact
 from ..generation.errors import (
     ContentRefused,
@@ -193,7 +193,7 @@ class ComfyRouter(Provider):
                     f"The rules on content at Comfy Router do not allow this (400){said}. It was not taken in, so "
                     "nothing was billed. Reword the prompt or change the picture."
                 )
-            case 503, _ if answer.retry_after is not None:
+            case 503, _ if kind and answer.retry_after is not None:
                 # Only a refusal for want of room names a time: "submitted nothing and charged nothing".
                 return RateLimited(
                     f"Comfy Router has no room for the request just now (503){said}. Nothing was billed.",
@@ -231,6 +231,7 @@ class ComfyRouter(Provider):
         """GET status_url, and of a request that is over response_url."""
         try:
             reply = _ask(client, job, "status_url", client.get)
+            about(reply, job.id, "request_id")
             if reply["status"] != "COMPLETED":
                 return _pending(reply)
             if reply.get("error_type"):
@@ -303,7 +304,8 @@ def _kind(answer: Answer) -> str:
 
 def _verdict(answer: Answer, kind: str) -> GenerationError | None:
     """What an answer that is not success says of a job, where it answers a question about one."""
-    if answer.status == 410:
+    # Something in between may say so too, and it would end a paid job; Router's own answers carry one of these.
+    if answer.status == 410 and (kind or "X-Comfy-Request-Id" in answer.headers):
         return _Gone(_GONE.reason)
     if kind == "request_not_found":
         return _NotHere(f"Comfy Router knows no such request (404){answer.words}.")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from ..generation import luma_video
-from ..generation.answers import own_addresses, queued, text
+from ..generation.answers import about, own_addresses, queued, text
 from ..generation.credentials import redact
 from ..generation.errors import (
     ContentRefused,
@@ -172,6 +172,7 @@ class Fal(Provider):
     def status(self, client: Client, job: Job) -> Status:
         """GET status_url, and of a job that is over response_url."""
         reply = client.get(_address(client, job, "status_url"))
+        about(reply, job.id, "request_id")
         match reply["status"]:
             case "IN_QUEUE":
                 return Pending(note=queued(reply.get("queue_position")))

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from ..generation.answers import text
+from ..generation.answers import about, text
 from ..generation.credentials import redact
 from ..generation.errors import (
     ContentRefused,
@@ -157,6 +157,7 @@ class LlmStats(Provider):
         """GET /generations/{id}?wait=25. Each answer about a finished clip holds a new link, good for an hour."""
         path = f"generations/{quote(job.id, safe='')}"
         reply = client.get(path, {"wait": int(self.long_poll)}, hold=self.long_poll)
+        about(reply, job.id)
         match reply["status"]:
             case "queued" | "running" as status:
                 return Pending(note=status)

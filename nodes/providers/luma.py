@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from ..generation import luma_video
-from ..generation.answers import text
+from ..generation.answers import about, text
 from ..generation.credentials import redact
 from ..generation.offer import (
     Completed,
@@ -141,6 +141,7 @@ class Luma(Provider):
     def status(self, client: Client, job: Job) -> Status:
         """GET /generations/{id}."""
         reply = client.get(f"generations/{quote(job.id, safe='')}")
+        about(reply, job.id)
         match reply["state"]:
             case "queued" | "dreaming" as state:
                 return Pending(note=state)

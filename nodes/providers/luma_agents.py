@@ -18,7 +18,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from ..generation.answers import text
+from ..generation.answers import about, text
 from ..generation.credentials import redact
 from ..generation.errors import ContentRefused, ModelNotServed, ProviderUnavailable, Unauthorized
 from ..generation.offer import Completed, Failed, Job, Offer, Pending, Provider, Source, Status
@@ -216,6 +216,7 @@ class LumaAgents(Provider):
     def status(self, client: Client, job: Job) -> Status:
         """GET /generations/{id}. Each answer about a finished clip has a new link, good for an hour."""
         reply = client.get(f"generations/{quote(job.id, safe='')}")
+        about(reply, job.id)
         match reply["state"]:
             case "queued" | "processing" as state:
                 return Pending(note=state)

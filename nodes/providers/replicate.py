@@ -19,7 +19,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from ..generation.answers import text
+from ..generation.answers import about, text
 from ..generation.credentials import redact
 from ..generation.errors import (
     ContentRefused,
@@ -212,6 +212,7 @@ class Replicate(Provider):
     def status(self, client: Client, job: Job) -> Status:
         """GET /predictions/{id}. It never waits: `Prefer` is documented for creates only."""
         reply = client.get(_address(client, job, "get", ""))
+        about(reply, job.id)
         match reply["status"]:
             case "starting" | "processing" as state:
                 return Pending(note=state)
@@ -239,6 +240,7 @@ class Replicate(Provider):
     def cancel(self, client: Client, job: Job) -> Cancellation:
         """POST /predictions/{id}/cancel. A job that ran is billed for that time, one that never started is not."""
         reply = client.call("POST", _address(client, job, "cancel", "/cancel"))
+        about(reply, job.id)
         match reply["status"]:
             case "canceled" | "aborted":
                 return "confirmed"

@@ -19,7 +19,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from ..generation.answers import text
+from ..generation.answers import about, text
 from ..generation.client import READ_ATTEMPTS, Answer, decoding
 from ..generation.credentials import redact
 from ..generation.errors import (
@@ -276,6 +276,7 @@ class WaveSpeed(Provider):
         if not isinstance(address, str) or not client.owns(address):
             address = f"api/v3/predictions/{quote(job.id, safe='')}/result"
         task: Json = self._data(client, client.get(address, attempts=attempts))
+        about(task, job.id)
         return task
 
     def _ended(self, client: Client, job: Job, reason: str) -> Failed:

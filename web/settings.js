@@ -1,0 +1,75 @@
+// Settings > Luma Ray: what may be spent, and keys. Nothing of it is kept in ComfyUI's settings or in this browser.
+import { ask, button, decided, make } from "./talk.js";
+import { failed, toast } from "./questions.js";
+
+const WORDS = { per_generation: "one clip", per_run: "one press of Queue", per_day: "a day", per_month: "a month" };
+const FROM = { environment: "from ComfyUI's environment", saved: "saved", missing: "not set" };
+
+/**
+ * One line: what it is, where it is typed, Save (Enter does it too), and what is so now.
+ * @param {string} title
+ * @param {Partial<HTMLInputElement>} field
+ * @param {(input: HTMLInputElement) => Promise<unknown>} keep
+ */
+function line(title, field, keep) {
+  const input = make("input", { autocomplete: "off", ariaLabel: title, ...field });
+  const save = button("Save", () => keep(input), failed);
+  save.ariaLabel = `Save ${title}`;
+  const now = make("small");
+  input.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault(); // else it would also press the first button of a window that opens now
+    save.click();
+  });
+  return { input, save, now, row: make("div", {}, make("span", { textContent: title }), input, save, now) };
+}
+
+/** An element that is filled once the rows are there. @param {string} path @param {(row: any) => Node} draw */
+function filled(path, draw) {
+  const element = make("div", { className: "luma-ray-settings" });
+  ask(path).then(
+    (rows) => element.replaceChildren(...rows.map(draw)),
+    (error) => element.replaceChildren(make("p", { textContent: error.message })),
+  );
+  return element;
+}
+
+export const limits = () =>
+  filled("limits", (first) => {
+    const title = `${WORDS[/** @type {keyof typeof WORDS} */ (first.scope)]}${first.provider ? ` at ${first.provider}` : ""}`;
+    const field = { type: "number", min: "0", step: "any", placeholder: "no limit" };
+    const made = line(title, field, async (input) => {
+      // What is no number reads as empty, which would lift the limit.
+      if (!input.reportValidity()) return;
+      const body = { [first.scope]: input.value || null, ...(first.provider && { provider: first.provider }) };
+      const rows = await ask("limits", body);
+      show(rows.find((/** @type {any} */ row) => row.scope === first.scope && row.provider === first.provider));
+      toast("success", input.value ? `$${input.value} for ${title}` : `No limit for ${title}`);
+    });
+    const show = (/** @type {any} */ row) => {
+      made.input.value = row.limit ?? "";
+      made.now.textContent = row.spent === null ? "" : `$${Number(row.spent).toFixed(2)} spent`;
+    };
+    show(first);
+    return made.row;
+  });
+
+export const keys = () =>
+  filled("keys", (first) => {
+    let source = first.source;
+    const made = line(`${first.for}: ${first.name}`, { type: "password" }, async (input) => {
+      const value = input.value.trim();
+      if (!value && (source !== "saved" || (await decided(`Forget ${first.name}?`)) === null)) return;
+      input.value = "";
+      await ask("keys", { name: first.name, value });
+      show((await ask("keys")).find((/** @type {any} */ row) => row.name === first.name));
+      toast("success", first.name, made.now.textContent ?? "");
+    });
+    const show = (/** @type {any} */ row) => {
+      source = row.source;
+      made.input.disabled = made.save.disabled = source === "environment"; // which goes before what is saved
+      made.now.textContent = `${FROM[/** @type {keyof typeof FROM} */ (source)]} ${row.hint}`.trim();
+    };
+    show(first);
+    return made.row;
+  });
