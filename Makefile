@@ -8,11 +8,12 @@ RUN := PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY)
 # A virtual environment without its torch would be taken for a finished one.
 .DELETE_ON_ERROR:
 
-.PHONY: help demo test lint types tests bench tables clean
+.PHONY: help demo test lint types tests bench soak tables clean
 help:
 	@echo "make demo   text, image, keyframes and extend, offline and free -> demo_output/"
 	@echo "make test   lint, types and all tests"
 	@echo "make bench  how soon a finished job is known, and for how many requests"
+	@echo "make soak   every fault at every step of a purchase, and thousands of schedules of faults; minutes"
 	@echo "make tables the tables of the README and the help pages, anew from what the providers are"
 	@echo "make clean  remove what these made"
 
@@ -34,6 +35,10 @@ tests: $(VENV)/test.stamp
 
 bench: $(VENV)/test.stamp
 	$(RUN) tests/bench/polling.py
+
+soak: $(VENV)/test.stamp
+	$(RUN) tests/soak.py
+	LUMA_RAY_THOROUGH=1 $(BIN)/pytest tests/test_faults.py
 
 tables: $(VENV)/test.stamp
 	$(RUN) tests/pages.py

@@ -5,42 +5,37 @@ Only the first video stream is read. Sound is neither read nor written here.
 
 from __future__ import annotations
 
-import os
 import uuid
 from bisect import bisect_right
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import av
 import av.error
 import numpy as np
 import numpy.typing as npt
-from av.stream import Disposition
 
 from ..generation.errors import BrokenClip, InvalidInput
 from .colour import Bt709Writer, RgbReader
 from .images import check_shape, eight_bit
+from .opening import ANY, RAY_PIXELS, Bounds, opened, soon
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Generator, Iterable
     from pathlib import Path
 
     import torch
-    from av.container import InputContainer
     from av.video.stream import VideoStream
 
-# Clips come from strangers. Files only, and no playlists: those can point at any file or address.
-_OPEN_OPTIONS = {
-    "protocol_whitelist": "file",
-    "format_whitelist": "mov,matroska,avi,mpegts,mpeg,flv,ogg,gif,h264,hevc,ivf",
-}
+MOST_FRAMES: Final = 2**20
+"""Of a clip: twelve hours."""
 _EXACT_TIMES = ("mov", "matroska")
 """Containers that give each frame its own time, so that a frame is found by seeking."""
 
-_MOST_THREADS = 8
-"""Each decoding thread holds frames of its own; beyond this they cost memory and gain nothing."""
+_FASTEST: Final = 1000
+"""Frames a second that are written at most."""
 
 _HDR = {16: "PQ", 18: "HLG"}
 
@@ -85,23 +80,40 @@ def inspect(path: Path) -> ClipFacts:
     Raises:
         BrokenClip: it is no video, it has no frames, or it was cut off.
     """
-    line = timeline(path)
+    return _inspected(path, soon())
+
+
+def arrived(path: Path) -> ClipFacts:
+    """As `inspect`, of what a provider gave: no larger than anything that Ray makes."""
+    return _inspected(path, soon(RAY_PIXELS))
+
+
+def _inspected(path: Path, bounds: Bounds) -> ClipFacts:
+    line = timeline(path, bounds)
     # Whatever its light: what was paid is kept, also where it cannot become an IMAGE.
-    width, height = shown_size(path, any_light=True)
-    last_picture(path, line, any_light=True)
+    width, height = shown_size(path, any_light=True, bounds=bounds)
+    last_picture(path, line, any_light=True, bounds=bounds)
     return ClipFacts(line.frames, width, height, line.frame_rate, line.seconds, line.has_audio)
 
 
-def timeline(path: Path) -> Timeline:
+def timeline(path: Path, bounds: Bounds = ANY) -> Timeline:
     """Read the packets of a clip and count its frames; decodes nothing.
 
     Raises:
-        BrokenClip: it is no video, it has no frames, or it was cut off.
+        BrokenClip: it is no video, it has no frames or too many, it was cut off, or it takes too long.
     """
-    with _opened(path) as (container, stream):
-        packets = [_Packet.of(packet) for packet in container.demux(stream) if packet.size]
+    with opened(path, bounds) as (container, stream):
+        packets: list[_Packet] = []
+        for packet in container.demux(stream):
+            if packet.size:
+                packets.append(_Packet.of(packet))
+            if len(packets) > MOST_FRAMES:
+                raise BrokenClip(
+                    f"{path} has more than {MOST_FRAMES} frames, and that is the most that is read."
+                )
+            bounds.in_time(path)
         kind, unit = container.format.name.split(",")[0], stream.time_base or Fraction(1)
-        rate = Fraction(stream.average_rate or stream.guessed_rate or 24)
+        rate = max(Fraction(stream.average_rate or stream.guessed_rate or 0), Fraction(0)) or Fraction(24)
         has_audio = bool(container.streams.audio)
         promised = (stream.duration or 0) if kind == "mov" else 0
     # What an edit list cuts away is decoded, but never shown.
@@ -121,14 +133,19 @@ def timeline(path: Path) -> Timeline:
     return Timeline(len(shown), rate, seconds, has_audio, tuple(times), tuple(keyframes))
 
 
-def shown_size(path: Path, *, any_light: bool = False) -> tuple[int, int]:
+def shown_size(path: Path, *, any_light: bool = False, bounds: Bounds = ANY) -> tuple[int, int]:
     """Width and height after rotation, of the first frame as it decodes. Raises as `pictures` does."""
-    with closing(pictures(path, any_light=any_light)) as shown:
+    with closing(pictures(path, any_light=any_light, bounds=bounds)) as shown:
         return RgbReader().size(next(shown))
 
 
 def pictures(
-    path: Path, start: int = 0, line: Timeline | None = None, *, any_light: bool = False
+    path: Path,
+    start: int = 0,
+    line: Timeline | None = None,
+    *,
+    any_light: bool = False,
+    bounds: Bounds = ANY,
 ) -> Generator[av.VideoFrame, None, None]:
     """Decoded frames from number *start* on, in the order of showing, converted to nothing.
 
@@ -146,39 +163,50 @@ def pictures(
                 yield first
                 yield from shown
                 return
-    with _opened(path) as (container, stream):
+    with opened(path, bounds) as (container, stream):
         if not any_light:
             _refuse_hdr(path, stream)
         number = 0
-        for number, picture in enumerate(container.decode(stream), 1):
-            if number > start:
-                yield picture
+        for packet in container.demux(stream):
+            bounds.in_time(path)
+            for picture in packet.decode():
+                number += 1
+                if number > start:
+                    yield picture
         if not number:
             raise BrokenClip(f"No frame of {path} can be decoded.")
+        if line is not None and number <= start < line.frames:
+            raise BrokenClip(
+                f"{path} says that it has {line.frames} frames, and frame {start} does not decode."
+            )
 
 
-def last_picture(path: Path, line: Timeline, *, any_light: bool = False) -> av.VideoFrame:
+def last_picture(
+    path: Path, line: Timeline, *, any_light: bool = False, bounds: Bounds | None = None
+) -> av.VideoFrame:
     """The last frame: decoded from the last keyframe on, without the frames that no other is made from.
 
     Raises:
-        BrokenClip: it does not decode.
+        BrokenClip: it does not decode, or takes too long.
         InvalidInput: the clip is HDR.
     """
+    bounds = soon() if bounds is None else bounds
     last: av.VideoFrame | None = None
     if line.times:
         final = line.times[-1]
-        with _opened(path) as (container, stream):
+        with opened(path, bounds) as (container, stream):
             if not any_light:
                 _refuse_hdr(path, stream)
             container.seek(_keyframe_before(line, final), stream=stream)
             for packet in container.demux(stream):
+                bounds.in_time(path)
                 # The final frame itself may be one that no other is made from.
                 stream.codec_context.skip_frame = "DEFAULT" if packet.pts in (None, final) else "NONREF"
                 for picture in packet.decode():
                     last = picture
         if last is not None and last.pts == final:
             return last
-    with closing(pictures(path, any_light=any_light)) as shown:
+    with closing(pictures(path, any_light=any_light, bounds=bounds)) as shown:
         for picture in shown:
             last = picture
     if last is None or (line.times and last.pts != line.times[-1]):
@@ -231,15 +259,21 @@ def write(
         crf: x264's quality, 0 (lossless) to 51; 16 is beyond what the eye tells apart.
 
     Raises:
-        InvalidInput: no frames, or a frame of another size.
+        InvalidInput: no frames, a frame of another size, or a size or rate that H.264 does not have.
     """
     if width < 2 or height < 2:
         raise InvalidInput(f"A video of {width}x{height} cannot be made; each side needs two pixels or more.")
     rate = Fraction(frame_rate).limit_denominator(1001)
+    if not 0 < rate <= _FASTEST:
+        raise InvalidInput(f"A video with {float(frame_rate):.6g} frames a second cannot be made.")
     unfinished = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}.unfinished")
     try:
         _encode(frames, unfinished, path, rate, (height, width, 3), crf)
         unfinished.replace(path)
+    except av.error.FFmpegError as error:
+        if isinstance(error, OSError):
+            raise
+        raise InvalidInput(f"A video of {width}x{height} cannot be encoded: {error.strerror}.") from error
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -257,7 +291,7 @@ def write_tensor(images: torch.Tensor, path: Path, frame_rate: Fraction | float,
     write(frames, path, frame_rate=frame_rate, width=width, height=height, crf=crf)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Packet:
     """What is worth keeping of a packet: everything but its data."""
 
@@ -280,41 +314,6 @@ def _span(packets: list[_Packet]) -> int:
     return max(time + duration for time, duration in timed) - min(time for time, _ in timed)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """A clip and its video stream; whatever PyAV raises inside becomes a `BrokenClip`."""
-    try:
-        with av.open(str(path.resolve()), options=_OPEN_OPTIONS, metadata_errors="replace") as container:
-            streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-            if not streams:
-                raise BrokenClip(f"{path} has no pictures in it, only {_other_streams(container)}.")
-            stream = streams[0]
-            # PyAV's default keeps one core busy.
-            stream.thread_type = "AUTO"
-            stream.codec_context.thread_count = min((os.cpu_count() or 1) + 1, _MOST_THREADS)
-            yield container, stream
-    except av.error.FileNotFoundError:
-        raise BrokenClip(f"There is no file at {path}.") from None
-    except av.error.FFmpegError as error:
-        raise BrokenClip(f"{path} cannot be decoded: {_reason(path, error)}.") from error
-
-
-def _other_streams(container: InputContainer) -> str:
-    return " and ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-
-
-def _reason(path: Path, error: av.error.FFmpegError) -> str:
-    if not path.is_file():
-        return "it is not a file"
-    with path.open("rb") as file:
-        beginning = file.read(512).lstrip()
-    if not beginning:
-        return "it is empty"
-    if beginning.startswith((b"<", b"{", b"[", b"#")):
-        return "it holds text (a web page or an error message), not a video"
-    return str(error.strerror)
-
-
 def _broken_off(path: Path, packets: int) -> BrokenClip:
     return BrokenClip(f"{path} is cut off: it ends in or after frame {packets}, and promises more.")
 
@@ -335,7 +334,7 @@ def _keyframe_before(line: Timeline, time: int) -> int:
 def _pictures_from(path: Path, line: Timeline, start: int) -> Generator[av.VideoFrame, None, None]:
     """Frames from number *start* on, decoded from the keyframe before it."""
     time = line.times[start]
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         _refuse_hdr(path, stream)
         container.seek(_keyframe_before(line, time), stream=stream)
         for picture in container.decode(stream):

@@ -83,6 +83,7 @@ def decode(
         )
     reader = RgbReader(size)
     frames: npt.NDArray[np.float32] | None = None
+    shape: tuple[int, int] | None = None
     filled = 0
     pending: deque[Future[None]] = deque()
     with (
@@ -94,12 +95,17 @@ def decode(
                 raise Interrupted(f"Stopped while decoding; the clip stays at {path}.")
             if number % step:
                 continue
-            if frames is None:
-                frames = _allocate(choice, *reader.size(picture))
+            if frames is None or shape is None:
+                shape = reader.size(picture)
+                frames = _allocate(choice, *shape)
+            elif reader.size(picture) != shape:
+                raise BrokenClip(
+                    f"{path} changes its size: frame {start + number} is not {shape[0]}x{shape[1]}."
+                )
             elif filled == len(frames):
                 # More frames than packets: rare, and the array must not move while it is written to.
                 _finish(pending, 0)
-                frames.resize((filled + filled // 8 + 1, *frames.shape[1:]), refcheck=False)
+                _grow(frames, choice, *shape)
             _finish(pending, _WAITING - 1)
             pending.append(worker.submit(_convert, reader, picture, frames[filled]))
             filled += 1
@@ -175,8 +181,27 @@ def _allocate(choice: _Choice, width: int, height: int) -> npt.NDArray[np.float3
     free = free_memory()
     if free is not None and wanted * _bytes(width, height) + _SPARE > free:
         raise InvalidInput(_too_large(choice, width, height, max(free - _SPARE, 0)))
-    # numpy asks the system for huge pages where torch.empty does not: less time lost at first touch.
-    return np.empty((wanted, height, width, 3), np.float32)
+    try:
+        # numpy asks the system for huge pages where torch.empty does not: less time lost at first touch.
+        return np.empty((wanted, height, width, 3), np.float32)
+    except MemoryError:
+        raise InvalidInput(_too_large(choice, width, height, 0)) from None
+
+
+def _grow(frames: npt.NDArray[np.float32], choice: _Choice, width: int, height: int) -> None:
+    """Room for an eighth more frames, in place; the clip has more than it said."""
+    more = len(frames) // 8 + 1
+    free = free_memory()
+    refusal = InvalidInput(
+        f"{choice.path} has more frames than it says, and there is no memory for more than {len(frames)} of them: "
+        "take a part of it (start and count)."
+    )
+    if free is not None and more * _bytes(width, height) + _SPARE > free:
+        raise refusal
+    try:
+        frames.resize((len(frames) + more, *frames.shape[1:]), refcheck=False)
+    except MemoryError:
+        raise refusal from None
 
 
 def _too_large(choice: _Choice, width: int, height: int, room: int) -> str:

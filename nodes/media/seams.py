@@ -37,6 +37,8 @@ MOST_REPEATED = 12
 """Frames of overlap that are looked for: half a second."""
 
 _WIDTH = 128
+_TALLEST = 1024
+"""Rows compared at most; only what is no film has more."""
 _SAME = 2.0
 """Levels by which two encodings of one frame may differ at the size compared."""
 _CLEARLY_LESS = 0.75
@@ -66,7 +68,8 @@ def find(earlier: Path, later: Path) -> Seam:
     """
     before, after = clips.timeline(earlier).frames, clips.timeline(later).frames
     width, height = clips.shown_size(earlier)
-    size = (min(_WIDTH, width), max(1, round(min(_WIDTH, width) * height / width)))
+    across = min(_WIDTH, width)
+    size = (across, min(max(1, round(across * height / width)), _TALLEST))
     if after > before and _contains(earlier, later, before, size):
         return Seam(before, contains_earlier=True)
     window = MOST_REPEATED + 1
@@ -172,7 +175,7 @@ def _contains(earlier: Path, later: Path, frames: int, size: tuple[int, int]) ->
         return False  # the usual case, without decoding all of both
     originals, found = _small(earlier, places, size), _small(later, places, size)
     changes = sorted(_apart(one, other) for one, other in pairwise(originals))
-    if len(found) < len(originals) or not changes or changes[len(changes) // 2] < 2 * _SAME:
+    if len(found) != len(originals) or not changes or changes[len(changes) // 2] < 2 * _SAME:
         return False
     limit = changes[len(changes) // 2] / 4
     return all(_apart(one, other) < limit for one, other in zip(originals, found, strict=True))

@@ -6,6 +6,7 @@ writes the header. Without one the request goes through and its answer comes bac
 
 from __future__ import annotations
 
+import itertools
 import socket
 import struct
 import threading
@@ -93,7 +94,7 @@ class Proxy:
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
 
-    def __enter__(self) -> Proxy:
+    def __enter__(self) -> Proxy:  # noqa: PYI034 - Python 3.10 has no Self
         self._listening.bind(("127.0.0.1", 0))
         self._listening.listen(128)
         self._start(self._accept)
@@ -223,9 +224,7 @@ class Proxy:
     def _answered_for_another(self, connection: socket.socket, exchange: Exchange, step: str) -> None:
         connection.sendall(self.stale[step].raw)
 
-    def _answered_for_another_after(
-        self, connection: socket.socket, exchange: Exchange, step: str
-    ) -> None:
+    def _answered_for_another_after(self, connection: socket.socket, exchange: Exchange, step: str) -> None:
         self._through(exchange)
         connection.sendall(self.stale[step].raw)
 
@@ -286,6 +285,18 @@ class Proxy:
             connection.sendall(reply.body[begin : begin + size])
             _let_read(connection)
 
+    def _drip_for_ever(self, connection: socket.socket, exchange: Exchange, _: str) -> None:
+        """A body that is announced as large and comes byte by byte, until the client has had enough."""
+        reply = self._through(exchange).without(b"content-length").adding(b"Content-Length", b"1000000000")
+        connection.sendall(reply.head + b"\r\n\r\n")
+        until = time.monotonic() + _LONGEST_REAL
+        for byte in itertools.cycle(reply.body):
+            if time.monotonic() > until or self._closing.is_set():
+                return
+            self.dripping()
+            connection.sendall(bytes([byte]))
+            time.sleep(0.005)
+
     def _hold(self, connection: socket.socket) -> None:
         """Say nothing until the client has had enough."""
         until = time.monotonic() + _LONGEST_REAL
@@ -328,9 +339,7 @@ def quoting(asked: Message) -> bytes:
     quoted = " ".join(key for key in keys if key)
     words = f"{quoted} may not; https://storage.test/a.mp4?signature=secret-7 either"
     escaped = words.replace('"', "'")
-    return (
-        f'{{"detail": "{escaped}", "message": "{escaped}", "title": "{escaped}", "code": 400}}'
-    ).encode()
+    return (f'{{"detail": "{escaped}", "message": "{escaped}", "title": "{escaped}", "code": 400}}').encode()
 
 
 def _peeked(connection: socket.socket) -> bytes:

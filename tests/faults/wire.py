@@ -1,4 +1,4 @@
-"""Where the requests of the pack leave this process: each is named by its step, and a plan says what happens to it."""
+"""Where the requests of the pack leave this process: each has a step, and a plan says what happens to it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ STEPS = {
         ("price", r"POST .*/estimate"),
         ("upload", r"POST /customers/storage|PUT /storage/.*"),
         ("create", r"POST .*/requests"),
-        ("poll", r"GET .*/requests/[^/]+(/status)?"),
+        ("poll", r"GET .*/requests/[^/]+/status"),
+        ("result", r"GET .*/requests/[^/]+"),
         ("cancel", r"PUT .*/cancel"),
     ],
     "replicate": [
@@ -44,12 +45,22 @@ STEPS = {
         ("upload", r"POST .*/media/upload.*|PUT /storage/.*"),
         ("create", r"POST .*/luma/[^/]+"),
         ("list", r"POST .*/predictions"),
-        ("poll", r"GET .*/predictions/[^/]+/result|POST .*/billings/search"),
+        ("poll", r"GET .*/predictions/[^/]+/result"),
+        ("bill", r"POST .*/billings/search"),
         ("cancel", r"DELETE .*"),
     ],
+    "fal": [
+        ("create", r"POST /queue/fal-ai/.*"),
+        ("poll", r"GET .*/requests/[^/]+/status"),
+        ("result", r"GET .*/requests/[^/]+"),
+        ("cancel", r"PUT .*/cancel"),
+    ],
+    "luma_agents": [("create", r"POST .*/generations"), ("poll", r"GET .*/generations/[^/]+")],
+    "llm_stats": [("create", r"POST .*/generations"), ("poll", r"GET .*/generations/[^/]+")],
+    "railwail": [("create", r"POST .*/videos"), ("poll", r"GET .*/(jobs|videos)/[^/]+")],
 }
 """By provider: what a request is for, and what its method and path look like."""
-DOWNLOAD = ("download", r"GET /assets/.*")
+DOWNLOAD = ("download", r"GET /assets/.*|GET .*/videos/[^/]+/content")
 
 
 @dataclass(frozen=True)
@@ -84,9 +95,7 @@ class Wire:
         """Requests so far, by step."""
         self.spoiled: list[tuple[Ask, str]] = []
         """Those to which something happened."""
-        self._steps = [
-            (step, re.compile(pattern)) for step, pattern in [*STEPS.get(provider, ()), DOWNLOAD]
-        ]
+        self._steps = [(step, re.compile(pattern)) for step, pattern in [*STEPS.get(provider, ()), DOWNLOAD]]
         self._lock = threading.Lock()
         self._send = HTTPAdapter.send
 
