@@ -295,7 +295,9 @@ def _collect(options: argparse.Namespace) -> tuple[Any, str]:
         except Interrupted:
             raise
         except GenerationError as error:
-            troubles.append({"id": wanted, "error": type(error).__name__, "message": redact(str(error))})
+            troubles.append(
+                {"id": redact(wanted), "error": type(error).__name__, "message": redact(str(error))}
+            )
             last = error
             options.exit_code = _exit_code(error)  # of the last one, also where others were collected
         else:

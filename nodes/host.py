@@ -89,6 +89,7 @@ async def run(node: Any, work: Callable[[Clock, Report], T]) -> T:
             # Leaked without anybody having asked for it, this would end ComfyUI's worker thread.
             raise RuntimeError("The generation's thread was cancelled unexpectedly; queue again to continue.")
         case _:
+            error.args = tuple(redact(each) if isinstance(each, str) else each for each in error.args)
             raise error
 
 

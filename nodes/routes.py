@@ -123,7 +123,9 @@ def check(request: Any, *, anywhere: bool = False) -> None:
         raise Refused(403, "This comes from another page.")
     if request.method != "GET" and request.content_type != "application/json":
         raise Refused(415, "JSON is expected.")
-    if not anywhere and not _local(request.remote) and os.environ.get(REMOTE) != "1":
+    # Behind a proxy on this machine everybody seems to be here.
+    passed_on = any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP"))
+    if not anywhere and (passed_on or not _local(request.remote)) and os.environ.get(REMOTE) != "1":
         raise Refused(
             403,
             "What concerns money and keys is decided on ComfyUI's own machine, in its page or with `luma-ray "
@@ -235,13 +237,16 @@ def _keys(studio: Studio) -> Any:
         for name in names:
             secret = studio.credentials.get(name) if name in secrets else None
             hint = secret.hint if secret is not None else ""
-            rows.append({"for": title, "name": name, "source": studio.credentials.source(name), "hint": hint})
+            source = studio.credentials.source(name)
+            # A bucket is where pictures and clips go: it is named on the machine, not from a page.
+            editable = name in secrets and source != "environment"
+            rows.append({"for": title, "name": name, "source": source, "hint": hint, "editable": editable})
     return rows
 
 
 def _save_key(studio: Studio, body: dict[str, Any]) -> Any:
     name, value = _text(body, "name"), body.get("value", "")
-    if name not in {each for _, names, _ in _needs() for each in names}:
+    if name not in {each for _, _, secrets in _needs() for each in secrets}:
         raise InvalidInput("No provider has a key of that name.")
     if not isinstance(value, str) or len(value) > 4096 or not value.isprintable():
         raise InvalidInput("A key is one line of text.")

@@ -24,7 +24,7 @@ def occasion(node: Any) -> Occasion:
     workflow = (node.hidden.extra_pnginfo or {}).get("workflow")
     return Occasion(
         run=_run(),
-        workflow=str(workflow.get("id") or "") if isinstance(workflow, dict) else "",
+        workflow=str(workflow.get("id") or "")[:64] if isinstance(workflow, dict) else "",
         shot=mark(node.hidden.prompt or {}, node.hidden.unique_id),
     )
 

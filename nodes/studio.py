@@ -40,7 +40,7 @@ class Studio:
             credentials=self.credentials,
             providers=PROVIDERS,
             hosts=HOSTS,
-            inspect=clips.inspect,
+            inspect=clips.arrived,
             limits=self.limits.load,
         )
         self.cutting = CuttingRoom(self.lifecycle)

@@ -46,7 +46,7 @@ class Bar:
 
     def __call__(self, words: str, fraction: float | None = None) -> None:
         """Show *words* and, where it is known, how far it is."""
-        words = self._label + redact(" ".join(words.split()))
+        words = redact(self._label + " ".join(words.split()))
         with self._lock:
             if not sys.stderr.isatty():
                 step = words.split(",")[0]  # without the seconds, which would be a line each

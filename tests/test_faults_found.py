@@ -123,6 +123,19 @@ def test_a_gateway_that_says_gone_does_not_end_a_paid_job(shop):
     assert shop.charges == 1
 
 
+@at("fal")
+def test_a_gateway_that_fails_in_json_does_not_end_a_paid_job(shop):
+    """A 500 in place of a result is the model's word only with fal's own X-Fal-Request-Id."""
+    result = ("GET", "/queue/fal-ai/luma-dream-machine/requests/{id}")
+    shop.emulator.fail_next(*result, Fault.status(500, {"detail": "upstream"}), times=4)
+    try:
+        shop.generate(clip_of(shop))
+    except errors.GenerationError:
+        assert shop.row.state == "submitted"
+        shop.generate(clip_of(shop))
+    assert shop.charges == 1
+
+
 # -- the library --------------------------------------------------------------------------------------------
 
 

@@ -418,3 +418,12 @@ def test_a_clip_that_was_thrown_away_is_told_with_the_time_until_which_it_could_
     desk.provider.statuses = [Failed(reason="It is gone.", billing="It was billed.")]
     with pytest.raises(errors.GenerationFailed, match=f"until about {until}"):
         desk.generate()
+
+
+@pytest.mark.parametrize("id", ["", "  ", ".", "..", "..."])
+def test_an_id_that_is_none_is_asked_about_nowhere(desk, id):
+    looked = []
+    desk.provider.status = lambda client, job: looked.append(job)
+    with pytest.raises(errors.InvalidInput, match="no id of a generation"):
+        desk.lifecycle.collect(id, clock=desk.clock, report=desk.reports)
+    assert looked == []

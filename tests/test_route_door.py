@@ -110,6 +110,13 @@ def test_another_machine_may_collect_and_decides_nothing_about_money_and_keys(do
     asked(door, remote)
 
 
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
+def test_what_a_proxy_passed_on_is_not_taken_for_this_machine(door, name):
+    assert door.get("limits", **{name: "203.0.113.7"}).status_code == 200
+    assert door.post("limits", CHANGES["limits"], **{name: "203.0.113.7"}).status_code == 403
+    assert nothing_changed(door)
+
+
 @pytest.mark.parametrize("remote", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
 def test_this_machine_may_change(door, remote):
     asked(door, remote)

@@ -69,6 +69,7 @@ def test_a_key_goes_in_and_does_not_come_out(page):
     shown = page.get("keys")
     assert shown.headers["Cache-Control"] == "no-store"
     (row,) = [row for row in shown.json() if row["name"] == "LUMAAI_API_KEY"]
+    assert row["editable"] is True
     assert (row["source"], row["hint"]) == ("saved", "...cdef")
     assert KEY not in saved.text + shown.text
     assert page.studio.credentials.get("LUMAAI_API_KEY").reveal() == KEY
@@ -83,6 +84,7 @@ def test_an_empty_key_is_forgotten(page):
     "body",
     [
         {"name": "PATH", "value": "x"},
+        {"name": "LUMA_RAY_S3_BUCKET", "value": "somebody-elses"},
         {"name": "", "value": "x"},
         {"value": "x"},
         {"name": "LUMAAI_API_KEY", "value": "two\nlines"},

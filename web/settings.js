@@ -67,7 +67,7 @@ export const keys = () =>
     });
     const show = (/** @type {any} */ row) => {
       source = row.source;
-      made.input.disabled = made.save.disabled = source === "environment"; // which goes before what is saved
+      made.input.disabled = made.save.disabled = !row.editable; // the environment goes before what is saved
       made.now.textContent = `${FROM[/** @type {keyof typeof FROM} */ (source)]} ${row.hint}`.trim();
     };
     show(first);

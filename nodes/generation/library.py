@@ -67,9 +67,13 @@ class Library:
 
     def _inside(self, name: str) -> Path:
         root = self.folder.resolve()
-        path = (root / name).resolve()
-        if not path.is_relative_to(root):
-            raise InvalidInput("A clip's name leads out of the library's folder.")
+        try:
+            path = (root / name).resolve()
+            inside = path.is_relative_to(root)
+        except (OSError, ValueError):  # a name that no disk takes: too long, a zero byte
+            inside = False
+        if not inside:
+            raise InvalidInput("A clip's name leads out of the library's folder, or is none.")
         return path
 
 

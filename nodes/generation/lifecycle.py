@@ -195,8 +195,7 @@ class Lifecycle:
 
     def collect(self, id: str, provider: str = AUTO, *, clock: Clock, report: Report) -> Clip:
         """Bring back a paid clip by its journal id or by the provider's own id. Buys nothing."""
-        wanted = id.strip()
-        tripwire.check({"id": wanted}, self.credentials)
+        wanted = self._typed("id", id)
         if self.journal.get(wanted) is not None:
             return self.resume(wanted, clock=clock, report=report, sends=False)
         rows = [row for row in self.journal.by_job(wanted) if provider in (AUTO, row.provider)]
@@ -205,12 +204,20 @@ class Lifecycle:
         entry = self._adopt(wanted, provider, clock)
         return self.resume(entry.id, clock=clock, report=report, sends=False)
 
+    def _typed(self, name: str, id: str) -> str:
+        """An id that somebody typed: no key, and nothing that leads elsewhere in the path of an address."""
+        wanted = id.strip()
+        tripwire.check({name: wanted}, self.credentials)
+        if not wanted.strip("."):
+            raise InvalidInput(f"That is no {name} of a generation. Nothing was asked or billed.")
+        return wanted
+
     def found(self, id: str, job_id: str, *, clock: Clock) -> Entry:
         """The person says which of the provider's jobs an uncertain create became, and the provider knows it.
 
         Raises InvalidInput: no open question, a job of another generation, or one that the provider denies.
         """
-        entry, job = self._undecided(id), Job(id=job_id.strip())
+        entry, job = self._undecided(id), Job(id=self._typed("job", job_id))
         provider = self.sellers.provider(entry.provider)
         others = InvalidInput(
             f"Job {job.id} belongs to another generation already; if nothing else was created, "
