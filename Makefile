@@ -13,7 +13,7 @@ help:
 	@echo "make demo   text, image, keyframes and extend, offline and free -> demo_output/"
 	@echo "make test   lint, types and all tests"
 	@echo "make bench  how soon a finished job is known, and for how many requests"
-	@echo "make soak   every fault at every step of a purchase, and thousands of schedules of faults; minutes"
+	@echo "make soak   thousands of schedules of faults and of broken clips; many minutes"
 	@echo "make tables the tables of the README and the help pages, anew from what the providers are"
 	@echo "make clean  remove what these made"
 
@@ -39,6 +39,8 @@ bench: $(VENV)/test.stamp
 soak: $(VENV)/test.stamp
 	$(RUN) tests/soak.py
 	LUMA_RAY_THOROUGH=1 $(BIN)/pytest tests/test_faults.py
+	$(RUN) tests/fuzz/hunt.py --count 5000
+	LUMA_RAY_MUTATIONS=1000 $(BIN)/pytest tests/test_hostile_clips.py
 
 tables: $(VENV)/test.stamp
 	$(RUN) tests/pages.py
