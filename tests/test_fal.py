@@ -321,7 +321,9 @@ SERVER_ERRORS = {
 def test_a_server_error_that_stays_is_how_the_job_failed_and_is_not_billed(fal, status, content, words):
     job = submitted(fal, ask())
     look(fal, job)
-    fal.fail_next("GET", RESULT, Fault.status(status, content), times=4)
+    # With the mark that all answers of fal carry.
+    marked = Fault.status(status, content, headers={"X-Fal-Request-Id": job.id})
+    fal.fail_next("GET", RESULT, marked, times=4)
     failed = look(fal, job)
     assert words in failed.reason
     assert failed.billing == "fal does not bill errors of its servers."

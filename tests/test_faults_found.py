@@ -14,6 +14,7 @@ from emulators.server import Fault, FileHost, Reply, json_reply
 from emulators.wavespeed import altered
 from fakes import Desk
 from faults import world as worlds
+from faults.truth import FREE
 from luma_ray.nodes.generation import errors
 from luma_ray.nodes.generation.finishing import Clip
 from luma_ray.nodes.generation.offer import Completed, Job
@@ -66,6 +67,20 @@ def test_a_refusal_of_the_second_sending_by_whoever_does_not_deny_the_first(tmp_
     desk.provider.statuses = [Completed(url="")]
     desk.generate()
     assert len(set(desk.provider.keys)) == 1
+
+
+def test_an_open_question_is_never_told_with_the_words_that_nothing_was_billed(tmp_path, monkeypatch):
+    """What whoever answered the second sending said of the bill is not true of the first."""
+    monkeypatch.setenv("PAPER_KEY", "paper-key-1234567890")
+    desk = Desk(tmp_path)
+    desk.provider.resend_life = 3600
+    refusal = errors.Rejected("Paper refused the request (404). Nothing was billed.")
+    desk.provider.submits = [errors.SubmissionUncertain("lost."), *[refusal] * 3]
+    for _ in range(2):
+        with pytest.raises(errors.SubmissionUncertain) as told:
+            desk.generate()
+        assert not FREE.search(str(told.value)), told.value
+        desk.clock.sleep(3600.0)
 
 
 @at("comfy_router")

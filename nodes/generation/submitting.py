@@ -162,10 +162,12 @@ def _sent_again(
             _uncertain(journal, entry, entry.note)
         except ContentRefused as error:
             return _refused(journal, entry, error)
-        except Rejected as error:
+        except Rejected:
             # Perhaps the word of something in between (a gateway's 404, a hotel's sign-in page): it does not deny
             # the first sending, which may be paid.
-            entry = _uncertain(journal, entry, f"{entry.note} Asked again under its key: {error}".lstrip())
+            refused = "Asked again under its key it was refused, which says nothing of the first time."
+            note = entry.note if refused in entry.note else f"{entry.note} {refused}".strip()
+            entry = _uncertain(journal, entry, note)
             break
         except BaseException:
             _uncertain(journal, entry, entry.note)

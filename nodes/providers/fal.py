@@ -196,7 +196,9 @@ def _verdict(answer: Answer, types: set[str]) -> GenerationError | None:
     """What an answer that is not success says of a job, where it is the job's result."""
     if answer.status >= 500:
         # 502 to 504 are the platform's, and so is everything with an `error_type`: asking again helps.
-        final = types or (answer.status == 500 and "error_type" not in answer.content)
+        # A 500 is the runner's only with fal's own mark: something in between would end a job that goes on.
+        runners = answer.status == 500 and "X-Fal-Request-Id" in answer.headers
+        final = types or (runners and "error_type" not in answer.content)
         return _Broke(f"fal.ai answered with error {answer.status}{answer.words}.") if final else None
     if "content_policy_violation" in types:
         return _Refused(

@@ -165,8 +165,7 @@ class Play:
             and sold.id not in kept
             and self.paid(sold)
         ]
-        if lost and truth.FREE.search(str(error)):
-            raise Untrue(f"told as not billed, and it was: {error}")
+        truth.check_bill(error, len(lost))
 
     @property
     def sold(self) -> list[Sold]:

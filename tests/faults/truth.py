@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from luma_ray.nodes.generation.errors import SubmissionUncertain
 from luma_ray.nodes.generation.library import Library
 from luma_ray.nodes.generation.records import OPEN, Entry
 
@@ -49,6 +50,8 @@ def check(
     by_job = {(sale.provider, sale.job): sale for sale in sales}
     kept: set[tuple[str, str]] = set()
     for row in rows:
+        if row.state in OPEN and FREE.search(row.note):
+            raise Untrue(f"{row.id} is an open question, and its note says: {row.note}")
         if row.job is None:
             if row.state in ("submitted", "completed", "cancelled"):
                 raise Untrue(f"{row.id} is {row.state} without a job")
@@ -123,8 +126,8 @@ def check_said(said: Iterable[str], keys: Iterable[str]) -> None:
 
 def check_bill(error: BaseException, unknown: int) -> None:
     """An error that says that nothing was billed tells the truth; *unknown*: paid jobs of it that are in no row."""
-    if FREE.search(str(error)) and unknown:
-        raise Untrue(f"told as not billed, and it was: {error}")
+    if FREE.search(str(error)) and (unknown or isinstance(error, SubmissionUncertain)):
+        raise Untrue(f"told as not billed, and it was, or may have been: {error}")
 
 
 def unknown_sales(rows: Iterable[Entry], sales: Iterable[Any]) -> list[Sale]:
