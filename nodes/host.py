@@ -7,6 +7,7 @@ import functools
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -18,6 +19,7 @@ from . import runs
 from .generation.clock import Clock
 from .generation.credentials import redact
 from .generation.errors import GenerationError, Interrupted
+from .generation.waiting import later
 
 if TYPE_CHECKING:
     from .film import Film
@@ -43,12 +45,16 @@ class Progress:
     """What a worker thread last said, for the event loop to show."""
 
     def __init__(self) -> None:
-        self.words = ""
-        self.fraction: float | None = None
+        self._said: tuple[str, float | None, float] = ("", None, 0.0)
 
     def __call__(self, words: str, fraction: float | None = None) -> None:
         """Called on the worker thread, as often as it likes."""
-        self.words, self.fraction = words, fraction
+        self._said = (words, fraction, time.monotonic())
+
+    def now(self) -> tuple[str, float | None]:
+        """The words, with the time that went on meanwhile, and the fraction."""
+        words, fraction, since = self._said
+        return later(words, time.monotonic() - since), fraction
 
 
 async def run(node: Any, work: Callable[[Clock, Report], T]) -> T:
@@ -262,7 +268,7 @@ def _on_own_thread(work: Callable[[], T], name: str) -> Future[T]:
 
 
 async def _show(node_id: str, progress: Progress, shown: tuple[str, Any]) -> tuple[str, Any]:
-    now = (progress.words, progress.fraction)
+    now = progress.now()
     if now[0] and now[0] != shown[0]:
         say(node_id, redact(now[0]))
     if now[1] is not None and now != shown:

@@ -8,6 +8,7 @@ decide nothing. A key goes in and never comes out.
 from __future__ import annotations
 
 import asyncio
+import collections
 import ipaddress
 import os
 from collections.abc import Awaitable, Callable
@@ -34,6 +35,8 @@ TRUSTED: Final = "LUMA_RAY_TRUSTED_HOSTS"
 REMOTE: Final = "LUMA_RAY_REMOTE_SETTINGS"
 """Environment variable: 1 lets other machines change limits and keys too."""
 MOST_BYTES: Final = 20_000
+MOST_UNTOLD: Final = 20
+"""Events kept for the first page that is opened after them."""
 
 Handler = Callable[[Any], Awaitable[Any]]
 Work = Callable[["Studio", dict[str, Any]], Any]
@@ -49,9 +52,15 @@ class Refused(Exception):
 
 def register(server: Any) -> collecting.Collector:
     """Add the routes to ComfyUI's *server*, and give what collects in the background."""
+    untold: collections.deque[dict[str, Any]] = collections.deque(maxlen=MOST_UNTOLD)
 
     def tell(event: str, about: dict[str, Any]) -> None:
         server.send_sync(f"luma_ray.{event}", about)
+        if not getattr(server, "sockets", None):  # no page is open
+            untold.append({**about, "event": event})
+
+    def news(_: Studio, __: dict[str, Any]) -> Any:
+        return [untold.popleft() for _ in range(len(untold))]
 
     collector = collecting.Collector(lambda: host.studio().lifecycle, tell)
 
@@ -65,6 +74,7 @@ def register(server: Any) -> collecting.Collector:
     for method, path, work, anywhere in (
         ("GET", "unfinished", lambda studio, _: [collecting.shown(row) for row in _open(studio)], True),
         ("POST", "collect", collect, True),  # buys nothing
+        ("POST", "news", news, True),
         ("POST", "not_created", _not_created, False),
         ("POST", "found", _found, False),
         ("GET", "limits", lambda studio, _: _limits(studio), True),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from concurrent import futures
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from .generation.clock import Clock
 from .generation.credentials import redact
-from .generation.waiting import Report
+from .generation.waiting import Report, later
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -43,9 +44,20 @@ class Bar:
         self._label = f"{label}: " if label else ""
         self._last = ""
         self._lock = threading.Lock()
+        self._said: tuple[str, float | None, float] = ("", None, 0.0)
+
+    def tick(self) -> None:
+        """On a terminal, the last words again, with the time that went on meanwhile."""
+        words, fraction, since = self._said
+        if words and sys.stderr.isatty():
+            self._show(later(words, time.monotonic() - since), fraction)
 
     def __call__(self, words: str, fraction: float | None = None) -> None:
         """Show *words* and, where it is known, how far it is."""
+        self._said = (words, fraction, time.monotonic())
+        self._show(words, fraction)
+
+    def _show(self, words: str, fraction: float | None) -> None:
         words = redact(self._label + " ".join(words.split()))
         with self._lock:
             if not sys.stderr.isatty():
@@ -63,7 +75,7 @@ class Bar:
         """Leave the line as it is and go on below."""
         if sys.stderr.isatty() and self._last:
             print(file=sys.stderr)
-        self._last = ""
+        self._last, self._said = "", ("", None, 0.0)
 
 
 class Work(Protocol[T_co]):
@@ -94,6 +106,7 @@ def run(work: Work[T], label: str = "") -> T:
             except futures.TimeoutError:
                 if future.done():
                     return future.result()  # it ended a moment after the look, or with a timeout of its own
+                bar.tick()
             except KeyboardInterrupt:
                 clock.stop.set()
                 bar("stopping")

@@ -25,7 +25,7 @@ class Page:
         self.routes_module = importlib.import_module(f"{pack}.routes")
         self.host_module = importlib.import_module(f"{pack}.host")
         table = web.RouteTableDef()
-        server = SimpleNamespace(
+        server = self.server = SimpleNamespace(
             routes=table, send_sync=lambda event, data: self.events.append((event, data))
         )
         self.collector = self.routes_module.register(server)

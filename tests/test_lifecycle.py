@@ -359,10 +359,24 @@ class Forgetful:
 def test_a_job_that_could_not_be_recorded_is_named_so_that_it_can_be_collected(desk):
     journal = desk.lifecycle.journal
     desk.lifecycle = desk.opened(journal=Forgetful(journal, "submitted"))
-    with pytest.raises(errors.SubmissionUncertain, match=r"bills it as job job-1.*Keep this id"):
+    with pytest.raises(errors.Unrecorded, match=r"bills it as job job-1.*Keep this id"):
         desk.generate()
     desk.lifecycle = desk.opened()
     assert desk.lifecycle.collect("job-1", clock=desk.clock, report=desk.reports).path.is_file()
+
+
+def test_a_job_that_could_not_be_recorded_is_recorded_at_the_next_look(desk):
+    journal = desk.lifecycle.journal
+    desk.lifecycle = desk.opened(journal=Forgetful(journal, "submitted"))
+    with pytest.raises(errors.Unrecorded) as told:
+        desk.generate()
+    desk.lifecycle = desk.opened()
+    (row,) = journal.entries()
+    with pytest.raises(errors.InvalidInput, match="not waiting for a decision"):
+        desk.lifecycle.not_created(row.id)
+    assert row.id in str(told.value)
+    assert desk.generate().entry.job.id == "job-1"
+    assert len(desk.provider.submitted) == 1
 
 
 def test_an_unanswered_create_that_could_not_be_recorded_is_not_called_free(desk):

@@ -672,3 +672,15 @@ def sys_io():
     from comfy_api.latest import io
 
     return io
+
+
+def test_the_seconds_on_a_node_go_on_between_two_looks_at_its_job(graph, monkeypatch):
+    host, at = host_module(), 100.0
+    monkeypatch.setattr(host.time, "monotonic", lambda: at)
+    progress = host.Progress()
+    progress("part 2 of 3: running at Luma, 12 s of about 30 s", 0.4)
+    at = 107.9
+    assert progress.now() == ("part 2 of 3: running at Luma, 19 s of about 30 s", 0.4)
+    progress("uploading 1280x720 to Luma")
+    at = 120.0
+    assert progress.now() == ("uploading 1280x720 to Luma", None)

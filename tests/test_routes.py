@@ -155,6 +155,30 @@ def test_collecting_an_open_question_sends_nothing_and_says_so(page, seller):
     assert len(seller.creates) == 0
 
 
+def test_the_first_page_that_is_opened_later_hears_what_was_told_before(page, seller):
+    row = open_question(page, seller)
+    page.post("collect", {})
+    told = page.told("undecided")
+    (news,) = page.post("news", {}).json()
+    assert news == {**told, "event": "undecided"}
+    assert news["id"] == row["id"]
+    assert page.post("news", {}).json() == []
+
+
+def test_what_an_open_page_was_told_is_no_news(page):
+    page.server.sockets = {"a page": object()}
+    page.collector._tell("collected", {"id": "ray-1"})
+    assert page.post("news", {}).json() == []
+
+
+def test_no_more_news_are_kept_than_somebody_reads(page):
+    for number in range(50):
+        page.collector._tell("collected", {"id": f"ray-{number}"})
+    assert [news["id"] for news in page.post("news", {}).json()] == [
+        f"ray-{number}" for number in range(30, 50)
+    ]
+
+
 def test_after_a_start_only_what_nobody_watches_is_collected(page, seller):
     journal = page.studio.lifecycle.journal
     package = page.host_module.__name__.rpartition(".")[0]

@@ -4,6 +4,7 @@ import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import { failed, onAnswered, onError, onExecuted, show, toast } from "./questions.js";
 import { keys, limits } from "./settings.js";
+import { ask } from "./talk.js";
 
 const STYLE = `
 .luma-ray-panel { overflow: auto; }
@@ -32,6 +33,19 @@ const STYLE = `
 /** @param {any} about */
 const what = (about) => `${about.prompt || about.id}`.slice(0, 80);
 
+/** @type {Record<string, (about: any) => void>} */
+const NEWS = {
+  collected(about) {
+    onAnswered(about.id);
+    toast("success", "A clip that was paid is here", `${what(about)}. ${about.summary}. Run its graph again to use it, at no cost.`);
+  },
+  undecided(about) {
+    toast("warn", "Was this bought? Only its provider's page tells", `${what(about)}. Extensions, Luma Ray, unfinished purchases.`);
+  },
+  not_collected(about) {
+    toast("warn", what(about), about.message);
+  },
+};
 app.registerExtension({
   name: "LumaRay",
   settings: [
@@ -60,13 +74,8 @@ app.registerExtension({
     document.head.append(Object.assign(document.createElement("style"), { textContent: STYLE }));
     api.addEventListener("execution_error", ({ detail }) => void onError(detail).catch(failed));
     api.addEventListener("executed", ({ detail }) => onExecuted(detail));
-    api.addEventListener("luma_ray.collected", ({ detail }) => {
-      onAnswered(detail.id);
-      toast("success", "A clip that was paid is here", `${what(detail)}. ${detail.summary}. Run its graph again to use it, at no cost.`);
-    });
-    api.addEventListener("luma_ray.undecided", ({ detail }) =>
-      toast("warn", "Was this bought? Only its provider's page tells", `${what(detail)}. Extensions, Luma Ray, unfinished purchases.`),
-    );
-    api.addEventListener("luma_ray.not_collected", ({ detail }) => toast("warn", what(detail), detail.message));
+    for (const [event, tell] of Object.entries(NEWS)) api.addEventListener(`luma_ray.${event}`, ({ detail }) => tell(detail));
+    // What happened while no page was open.
+    for (const about of await ask("news", {}).catch(() => [])) NEWS[about.event]?.(about);
   },
 });

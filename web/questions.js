@@ -27,8 +27,9 @@ const isOpen = (row) => row.state === "uncertain" || row.state === "submitting";
  * The ways to answer: look again, it is there, it was not created.
  * @param {string} id of the generation
  * @param {(() => unknown) | null} again what buys it anew, where a graph is at hand
+ * @param {boolean} [created] whether it is known that the job exists
  */
-function answers(id, again) {
+function answers(id, again, created = false) {
   const refused = async (/** @type {Error} */ error) => {
     failed(error);
     const rows = await ask("unfinished").catch(() => null);
@@ -57,7 +58,7 @@ function answers(id, again) {
   look.title = "Ask the provider whether the job exists. Sends and buys nothing.";
   there.title = "You saw the job on the provider's page: its clip is collected.";
   anew.title = "You looked on the provider's page, and there is no such job.";
-  return [look, there, anew];
+  return created ? [look, there] : [look, there, anew];
 }
 
 /** @param {string} id such as "12:5" for a node in a subgraph */
@@ -94,7 +95,8 @@ function settled(node) {
 export async function onError(error) {
   const { node_id, node_type, exception_type, exception_message } = error;
   const id = GENERATION.exec(String(exception_message))?.[0];
-  if (!id || !String(exception_type).endsWith("SubmissionUncertain")) return;
+  const created = String(exception_type).endsWith("Unrecorded");
+  if (!id || !(created || String(exception_type).endsWith("SubmissionUncertain"))) return;
   const rows = await ask("unfinished");
   const row = rows.find((/** @type {any} */ each) => each.id === id && isOpen(each));
   const node = nodeOf(node_id);
@@ -109,8 +111,8 @@ export async function onError(error) {
   const panel = make(
     "div",
     { className: "luma-ray-question", role: "group", ariaLabel: "A purchase without an answer" },
-    make("p", { textContent: `Perhaps bought, and no answer came (${id}).` }),
-    make("div", {}, ...answers(id, () => app.queuePrompt(0))),
+    make("p", { textContent: created ? `Bought, and not recorded yet (${id}).` : `Perhaps bought, and no answer came (${id}).` }),
+    make("div", {}, ...answers(id, () => app.queuePrompt(0), created)),
   );
   const widget = node.addDOMWidget(PANEL, "custom", make("div", { className: "luma-ray-panel" }, panel), {
     serialize: false,

@@ -16,6 +16,7 @@ GenerationError
 ├── ProviderUnavailable       no answer, and certainly no job                     nothing billed
 ├── UnexpectedReply           an answer that is not in the provider's contract    the job, if there is one, is kept
 ├── SubmissionUncertain       the create went out, no usable answer came          maybe billed
+│   └── Unrecorded              it was accepted, and the journal does not say so  billed, collectable by its job
 ├── GenerationFailed          the job ran and failed                              by the provider's terms
 ├── StillRunning              not done at our deadline                            billed, collectable
 ├── Interrupted               the person stopped the wait                         collectable if it was submitted
@@ -99,6 +100,10 @@ class UnexpectedReply(GenerationError):
 
 class SubmissionUncertain(GenerationError):
     """A create was sent and no usable answer came back: it may have been billed. Never sent again by itself."""
+
+
+class Unrecorded(SubmissionUncertain):
+    """A job was accepted, and its row could not take it. The text holds its id, which brings the clip back."""
 
 
 class GenerationFailed(GenerationError):

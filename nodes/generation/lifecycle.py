@@ -35,7 +35,7 @@ from .request import GenerationRequest
 from .selection import AUTO, Selection
 from .sharing import Sharing
 from .spending import OverLimit, Reserve, SpendingLimits, over
-from .submitting import settle, submit
+from .submitting import UNRECORDED, settle, submit
 from .uploading import Uploads
 from .waiting import Report
 
@@ -255,7 +255,7 @@ class Lifecycle:
         entry = self.journal.get(id)
         if entry is not None and entry.state == "submitting" and self.journal.abandoned(entry):
             entry = self.journal.taken_over(entry)
-        if entry is not None and entry.state == "uncertain":
+        if entry is not None and entry.state == "uncertain" and id not in UNRECORDED:
             return entry
         raise self._decided(id)
 

@@ -24,6 +24,7 @@ from .errors import (
     SubmissionUncertain,
     Unauthorized,
     UnexpectedReply,
+    Unrecorded,
 )
 from .journal import Journal, Taken
 from .offer import Job, Offer, Provider, Unanswered
@@ -43,6 +44,8 @@ RESENDS: Final = 3
 _KEYS: Final = uuid.UUID("6c756d61-2d72-6179-8000-637265617465")
 
 _settling = threading.Lock()
+UNRECORDED: dict[str, Job] = {}
+"""Jobs that were accepted and that no row could take yet, by generation: this process alone knows them."""
 
 
 def key(id: str) -> str:
@@ -91,6 +94,9 @@ def settle(
 
     Raises SubmissionUncertain (the person decides), ContentRefused (no job exists, recorded as failed).
     """
+    job = UNRECORDED.get(entry.id)
+    if job is not None:
+        return _accepted(client, journal, entry, job)
     checked, found = _looked_up(provider, client, journal, entry, clock)
     if found is None and sends:
         found = _sent_again(provider, client, journal, entry, clock)
@@ -184,21 +190,25 @@ def _settled(journal: Journal, entry: Entry) -> Entry | None:
 
 
 def _accepted(client: Client, journal: Journal, entry: Entry, job: Job) -> Entry:
-    """The row with its job. Raises SubmissionUncertain with the job's id where it cannot be recorded there."""
+    """The row with its job. Raises Unrecorded with the job's id where it cannot be recorded there."""
     accepted = f"{client.title} accepted the request and bills it as job {job.id}, and"
     collect = f"'Ray Collect Generation' brings the clip back with it (generation {entry.id})."
+    UNRECORDED[entry.id] = job
     try:
-        return journal.submitted(entry.id, job, request_id=client.request_id)
+        row = journal.submitted(entry.id, job, request_id=client.request_id)
     except Taken as taken:
+        UNRECORDED.pop(entry.id, None)
         with suppress(JournalUnavailable):
             journal.adopt(entry.provider, job)
-        raise SubmissionUncertain(
+        raise Unrecorded(
             f"{accepted} meanwhile that became generation {taken}. Nothing is lost: with this id {collect}"
         ) from None
     except JournalUnavailable as error:
-        raise SubmissionUncertain(
+        raise Unrecorded(
             f"{accepted} the journal could not record that ({error}) Keep this id: {collect}"
         ) from None
+    UNRECORDED.pop(entry.id, None)
+    return row
 
 
 def _refused(journal: Journal, entry: Entry, error: GenerationError) -> Entry:

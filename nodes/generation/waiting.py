@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -33,12 +34,18 @@ WATCHED: Final = 15.0
 """Seconds since the last look at a job, for the time it was done to count as known."""
 STRANGE_ANSWERS: Final = 5
 """So many unreadable answers in a row end a wait; the job stays collectable."""
+_WAITED: Final = re.compile(r"(?<=, )\d+(?= s\b)")
 
 
 class Report(Protocol):
     """Where progress goes: a few words and, where it is known, a fraction from 0 to 1."""
 
     def __call__(self, words: str, fraction: float | None = None) -> None: ...  # noqa: D102
+
+
+def later(words: str, seconds: float) -> str:
+    """What `wait` reported, as it reads *seconds* afterwards: a job is looked at less often than a clock moves on."""
+    return _WAITED.sub(lambda waited: f"{int(waited[0]) + int(seconds)}", words, count=1)
 
 
 def wait(

@@ -18,6 +18,7 @@ from unittest import mock
 from luma_ray.nodes.generation import journal as journals
 from luma_ray.nodes.generation import submitting
 from luma_ray.nodes.generation.clock import Clock
+from luma_ray.nodes.generation.offer import Job
 
 BEGIN = 1_800_000_000.0
 GLANCE, GLANCES = 1.0, 6
@@ -43,6 +44,7 @@ class Process:
     dead: bool = False
     sending: set[str] = field(default_factory=set)
     settling: bool = False
+    unrecorded: dict[str, Job] = field(default_factory=dict)
 
     @property
     def owner(self) -> str:
@@ -229,6 +231,7 @@ class Stage:
         self._count(actor)
         process = actor.process
         journals.OWN, journals._sending = process.owner, process.sending
+        submitting.UNRECORDED = process.unrecorded
         self._playing = process
         actor.go.release()
         self.back.acquire()
@@ -257,6 +260,7 @@ class Stage:
             mock.patch.object(journals, "OWN", "stage:0:process"),
             mock.patch.object(journals, "_sending", set()),
             mock.patch.object(journals, "gone", gone),
+            mock.patch.object(submitting, "UNRECORDED", {}),
             mock.patch.object(submitting, "_settling", _Lock(self)),
         ):
             yield
