@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any, Final
@@ -111,17 +111,21 @@ def receipt(line: Line, provider: Provider | None) -> str:
     return "\n".join(f"{name:<{width}}  {words}" for name, words in rows if words)
 
 
-def allowance(ledger: Ledger, limits: SpendingLimits) -> list[dict[str, Any]]:
-    """Every limit with what is spent of it and what is left, USD; None where nothing is limited."""
+def allowance(ledger: Ledger, limits: SpendingLimits, providers: Iterable[str] = ()) -> list[dict[str, Any]]:
+    """Every limit with what is spent of it and what is left, USD; None where nothing is limited.
+
+    Providers that are limited come last, and with them those of *providers* that are not.
+    """
     spent = {
         "per_day": ledger.spent(day=True),
         "per_month": ledger.spent(day=False),
     }
     rows = [_limit("", scope, getattr(limits, scope), spent.get(scope)) for scope in SCOPES]
-    for name, own in sorted(limits.providers.items()):
+    for name in sorted({*limits.providers, *providers}):
+        own = limits.providers.get(name) or ProviderLimits()
         for scope in PROVIDER_SCOPES:
             there = ledger.spent(day=scope == "per_day", provider=name)
-            rows.append(_limit(name, scope, getattr(own or ProviderLimits(), scope), there))
+            rows.append(_limit(name, scope, getattr(own, scope), there))
     return rows
 
 

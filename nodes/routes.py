@@ -210,7 +210,8 @@ def _found(studio: Studio, body: dict[str, Any]) -> Any:
 
 
 def _limits(studio: Studio) -> Any:
-    rows = bookkeeping.allowance(studio.lifecycle.ledger, studio.limits.load())
+    paid = [each.name for each in PROVIDERS if not each.local]
+    rows = bookkeeping.allowance(studio.lifecycle.ledger, studio.limits.load(), paid)
     return [{name: _plain(value) for name, value in row.items()} for row in rows]
 
 

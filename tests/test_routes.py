@@ -10,7 +10,8 @@ import requests
 from comfy_page import opened
 from emulators.luma import Fault, LumaEmulator
 from luma_ray.nodes.generation.clock import Clock
-from luma_ray.nodes.generation.spending import LimitsFile
+from luma_ray.nodes.generation.spending import PROVIDER_SCOPES, LimitsFile
+from luma_ray.nodes.providers import PROVIDERS
 
 KEY = "luma-canary-key-0123456789abcdef"
 
@@ -39,6 +40,13 @@ def test_limits_are_shown_and_changed(page):
     )
     page.post("limits", {"provider": "fal", "per_month": 3})
     assert LimitsFile(page.studio.private).load().providers["fal"].per_month == 3
+
+
+def test_every_paid_provider_can_be_limited_from_the_page(page):
+    rows = [row for row in page.get("limits").json() if row["provider"]]
+    assert {row["provider"] for row in rows} == {each.name for each in PROVIDERS if not each.local}
+    assert {row["scope"] for row in rows} == set(PROVIDER_SCOPES)
+    assert {row["limit"] for row in rows} == {None}
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,8 @@ const STYLE = `
 .luma-ray-settings { display: grid; grid-template-columns: minmax(0, auto) 9em auto minmax(0, auto); gap: 6px 8px;
   align-items: center; overflow-wrap: anywhere; }
 .luma-ray-settings > div { display: contents; }
-.luma-ray-settings > p { grid-column: 1 / -1; }
-.luma-ray-settings input, .luma-ray-dialog input { min-width: 0; padding: 3px 6px; border-radius: 4px;
+.luma-ray-settings > p, .luma-ray-settings select { grid-column: 1 / -1; justify-self: start; }
+.luma-ray-settings select, .luma-ray-settings input, .luma-ray-dialog input { min-width: 0; padding: 3px 6px; border-radius: 4px;
   border: 1px solid var(--border-color, #666); background: var(--comfy-input-bg, #333); color: var(--input-text, #eee); }
 `;
 

@@ -24,35 +24,62 @@ function line(title, field, keep) {
   return { input, save, now, row: make("div", {}, make("span", { textContent: title }), input, save, now) };
 }
 
-/** An element that is filled once the rows are there. @param {string} path @param {(row: any) => Node} draw */
-function filled(path, draw) {
+/**
+ * An element that is filled once the rows are there.
+ * @param {string} path
+ * @param {(row: any, index: number, rows: any[]) => Node | null} draw null for a row that is not shown
+ * @param {Node[]} last what comes below them
+ */
+function filled(path, draw, ...last) {
   const element = make("div", { className: "luma-ray-settings" });
   ask(path).then(
-    (rows) => element.replaceChildren(...rows.map(draw)),
+    (rows) => element.replaceChildren(...rows.map(draw).filter((/** @type {Node | null} */ each) => each), ...last),
     (error) => element.replaceChildren(make("p", { textContent: error.message })),
   );
   return element;
 }
 
-export const limits = () =>
-  filled("limits", (first) => {
-    const title = `${WORDS[/** @type {keyof typeof WORDS} */ (first.scope)]}${first.provider ? ` at ${first.provider}` : ""}`;
-    const field = { type: "number", min: "0", step: "any", placeholder: "no limit" };
-    const made = line(title, field, async (input) => {
-      // What is no number reads as empty, which would lift the limit.
-      if (!input.reportValidity()) return;
-      const body = { [first.scope]: input.value || null, ...(first.provider && { provider: first.provider }) };
-      const rows = await ask("limits", body);
-      show(rows.find((/** @type {any} */ row) => row.scope === first.scope && row.provider === first.provider));
-      toast("success", input.value ? `$${input.value} for ${title}` : `No limit for ${title}`);
-    });
-    const show = (/** @type {any} */ row) => {
-      made.input.value = row.limit ?? "";
-      made.now.textContent = row.spent === null ? "" : `$${Number(row.spent).toFixed(2)} spent`;
-    };
-    show(first);
-    return made.row;
+export const limits = () => {
+  /** The lines of providers without a limit, which are shown when they are asked for. @type {Map<string, Node[]>} */
+  const others = new Map();
+  const choice = make("select", { ariaLabel: "Limit a provider" }, make("option", { textContent: "Limit a provider...", value: "" }));
+  const more = make("div", {}, choice);
+  choice.addEventListener("change", () => {
+    const lines = others.get(choice.value) ?? [];
+    more.before(...lines);
+    choice.selectedOptions[0].remove();
+    choice.value = "";
+    choice.hidden = choice.options.length < 2;
+    /** @type {HTMLElement | undefined} */ (lines[0])?.querySelector("input")?.focus();
   });
+  return filled("limits", (row, _, rows) => {
+    const made = limit(row);
+    if (!row.provider || rows.some((each) => each.provider === row.provider && each.limit !== null)) return made;
+    if (!others.has(row.provider)) choice.append(make("option", { textContent: row.provider }));
+    others.set(row.provider, [...(others.get(row.provider) ?? []), made]);
+    return null;
+  }, more);
+};
+
+/** @param {any} first */
+function limit(first) {
+  const title = `${WORDS[/** @type {keyof typeof WORDS} */ (first.scope)]}${first.provider ? ` at ${first.provider}` : ""}`;
+  const field = { type: "number", min: "0", step: "any", placeholder: "no limit" };
+  const made = line(title, field, async (input) => {
+    // What is no number reads as empty, which would lift the limit.
+    if (!input.reportValidity()) return;
+    const body = { [first.scope]: input.value || null, ...(first.provider && { provider: first.provider }) };
+    const rows = await ask("limits", body);
+    show(rows.find((/** @type {any} */ row) => row.scope === first.scope && row.provider === first.provider));
+    toast("success", input.value ? `$${input.value} for ${title}` : `No limit for ${title}`);
+  });
+  const show = (/** @type {any} */ row) => {
+    made.input.value = row.limit ?? "";
+    made.now.textContent = row.spent === null ? "" : `$${Number(row.spent).toFixed(2)} spent`;
+  };
+  show(first);
+  return made.row;
+}
 
 export const keys = () =>
   filled("keys", (first) => {
