@@ -20,7 +20,7 @@ from .stage import MARGIN, Bend, Homography, Stage
 _FOCAL = 1.6  # in camera units: about 45 degrees from left to right at 16:9
 _LEAN = 0.16  # how much nearer the plane is one camera unit further down
 _SPAN = 5.0  # seconds in which a move travels its whole way
-_STRAY = 0.05  # how far past the picture's edge a view may look, as a part of the frame
+_STRAY = 0.05  # `strayed` for moves that go closer rather than look past the edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +147,19 @@ CAMERA_MOVES: Mapping[str, Move] = MappingProxyType(
 _UNASKED = Move(Pose(push=0.12))
 
 
+def strayed(concepts: Iterable[str]) -> float:
+    """How far past the picture's edge the camera may look, as a part of the frame's side.
+
+    Raises:
+        KeyError: a concept that is not in `CAMERA_MOVES`.
+    """
+    return MARGIN if any(CAMERA_MOVES[concept].reveals for concept in concepts) else _STRAY
+
+
 class CameraPath:
     """Where the camera of a shot is, by how far the shot has gone. Several concepts add up."""
 
-    def __init__(self, concepts: Iterable[str], stage: Stage, *, seconds: float, loop: bool = False) -> None:
+    def __init__(self, concepts: Sequence[str], stage: Stage, *, seconds: float, loop: bool = False) -> None:
         """*seconds*: how long the shot is; *loop*: wobbles come round.
 
         Raises:
@@ -161,7 +170,7 @@ class CameraPath:
         self._seconds, self._loop = seconds, loop
         # A longer shot goes further, though not as much further as it is longer: the picture ends.
         self._way = (seconds / _SPAN) ** 0.6
-        stray = MARGIN if self.has("reveals") else _STRAY
+        stray = strayed(concepts)
         self._limits = np.array(
             [[side * max(real, 1 + 2 * stray)] for side, real in zip(half, stage.reach, strict=True)]
         )
@@ -169,7 +178,7 @@ class CameraPath:
         self._lean = np.array([0.0, _LEAN, 1.0])
 
     def has(self, trait: str) -> bool:
-        """Whether any of the shot's moves has it: `doors`, `shoulder`, `reveals`."""
+        """Whether any of the shot's moves has it: `doors`, `shoulder`."""
         return any(getattr(move, trait) for move in self.moves)
 
     def pose(self, way: float, second: float = 0.0, shake: float = 1.0) -> Pose:

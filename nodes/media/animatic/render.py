@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from ...generation.ray import FRAMES_PER_SECOND, frame_count
 from .. import clips
 from .card import Card, CardTurn
 from .mark import PreviewMark
-from .scenes import Arrival, Morph, Pace, Relay, Scene, Travel
+from .scenes import Arrival, Morph, Pace, Relay, Scene, Still, Travel
 
 _CRF = 20
 _PAINTERS = max(1, min(2, os.cpu_count() or 1))  # more than two outrun the encoder
@@ -115,15 +115,19 @@ def _scene(shot: Shot, count: int) -> Scene:
     loop = shot.loop and last is None
     pace = Pace(count, shot.duration, loop=loop, moving=shot.follows)
     size = (shot.width, shot.height)
+
+    def still(picture: npt.NDArray[np.uint8]) -> Still:
+        return Still(picture, size, shot.concepts)
+
     if shot.turns_card and (first is None) != (last is None):
         card = Card(shot.prompt, shot.model, size, shot.concepts, pace, loop=False)
         return CardTurn(card, size, count, first=first, last=last)
     if first is not None and last is not None:
-        return Morph(first, last, size, shot.concepts, pace)
+        return Morph(still(first), still(last), shot.concepts, pace)
     if first is not None:
-        return Travel(first, size, shot.concepts, pace, loop=loop)
+        return Travel(still(first), shot.concepts, pace, loop=loop)
     if last is not None:
-        return Arrival(last, size, shot.concepts, pace)
+        return Arrival(still(last), shot.concepts, pace)
     return Card(shot.prompt, shot.model, size, shot.concepts, pace, loop=loop)
 
 
@@ -131,27 +135,38 @@ def _relay(
     shot: Shot, first: npt.NDArray[np.uint8] | None, last: npt.NDArray[np.uint8] | None, count: int
 ) -> Scene:
     """From each picture to the next; before the first one it comes into focus, after the last one it goes on."""
-    size = (shot.width, shot.height)
     stops = [(index, _bare(picture)) for index, picture in shot.middle_frames]
     if first is not None:
         stops.insert(0, (0, first))
     if last is not None:
         stops.append((count - 1, last))
     pictures = [(index, picture) for index, picture in stops if picture is not None]
+    begins = [index for index, _ in pictures]
+
+    @lru_cache(maxsize=2)
+    def still(number: int) -> Still:
+        return Still(pictures[number][1], (shot.width, shot.height), shot.concepts)
 
     def pace(begin: int, end: int, *, moving: bool) -> Pace:
         return Pace(end - begin + 1, (end - begin) / FRAMES_PER_SECOND, loop=False, moving=moving)
 
-    legs: list[tuple[int, Scene]] = []
-    begin, picture = pictures[0]
-    if begin > 0:
-        legs.append((0, Arrival(picture, size, shot.concepts, pace(0, begin, moving=False))))
-    for (start, before), (end, after) in pairwise(pictures):
-        legs.append((start, Morph(before, after, size, shot.concepts, pace(start, end, moving=True))))
-    end, picture = pictures[-1]
-    if end < count - 1:
-        going = pace(end, count - 1, moving=len(pictures) > 1)
-        legs.append((end, Travel(picture, size, shot.concepts, going, loop=False)))
+    def arrival() -> Scene:
+        return Arrival(still(0), shot.concepts, pace(0, begins[0], moving=False))
+
+    def morph(number: int) -> Scene:
+        begin, end = begins[number : number + 2]
+        return Morph(still(number), still(number + 1), shot.concepts, pace(begin, end, moving=True))
+
+    def departure() -> Scene:
+        going = pace(begins[-1], count - 1, moving=len(begins) > 1)
+        return Travel(still(len(begins) - 1), shot.concepts, going, loop=False)
+
+    legs: list[tuple[int, Callable[[], Scene]]] = []
+    if begins[0] > 0:
+        legs.append((0, arrival))
+    legs += [(begin, partial(morph, number)) for number, begin in enumerate(begins[:-1])]
+    if begins[-1] < count - 1:
+        legs.append((begins[-1], departure))
     return Relay(legs)
 
 

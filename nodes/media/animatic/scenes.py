@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from threading import Lock
 
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
-from .camera import CameraPath, Pose
+from .camera import CameraPath, Pose, strayed
 from .foreground import Doors, Shoulder
-from .stage import Rgb, Stage, fitted
+from .stage import MARGIN, Rgb, Stage, fitted
 
 Scene = Callable[[int], Rgb]
 """Frame number → a new uint8 [height, width, 3]. Safe to call from several threads."""
@@ -54,18 +56,30 @@ def eased(part: float) -> float:
     return part**3 * (part * (6 * part - 15) + 10)
 
 
+class Still:
+    """A photograph, ready to be filmed with the camera moves of a shot."""
+
+    def __init__(self, picture: Rgb, size: tuple[int, int], concepts: Sequence[str]) -> None:
+        """Set it up.
+
+        Raises:
+            KeyError: a concept that is not in `CAMERA_MOVES`.
+        """
+        width, height = size
+        self.fitted = fitted(picture, width, height)
+        # The camera never gets to see more than its moves let it stray; a little more for the lookup's sake.
+        margin = min(strayed(concepts) + 0.01, MARGIN)
+        self.stage = Stage.around(picture, width, height, margin=margin, wraps="tiny_planet" in concepts)
+
+
 class Travel:
     """A camera over one photograph. Frame 0 is the photograph as fitted."""
 
-    def __init__(
-        self, picture: Rgb, size: tuple[int, int], concepts: Sequence[str], pace: Pace, *, loop: bool
-    ) -> None:
-        width, height = size
-        self._fitted = fitted(picture, width, height)
-        self._stage = Stage.around(picture, width, height, wraps="tiny_planet" in concepts)
-        self._path = CameraPath(concepts, self._stage, seconds=pace.seconds, loop=loop)
+    def __init__(self, still: Still, concepts: Sequence[str], pace: Pace, *, loop: bool) -> None:
+        self._fitted, self._stage = still.fitted, still.stage
+        self._path = CameraPath(concepts, still.stage, seconds=pace.seconds, loop=loop)
         self._pace = pace
-        self._foreground = foreground(self._path, self._fitted)
+        self._foreground = foreground(self._path, still.fitted)
 
     def __call__(self, frame: int) -> Rgb:
         """The photograph as the camera sees it at *frame*."""
@@ -83,17 +97,13 @@ class Travel:
 class Morph:
     """From one photograph to another: one move of the camera carries through both, light parts turn first."""
 
-    def __init__(
-        self, first: Rgb, last: Rgb, size: tuple[int, int], concepts: Sequence[str], pace: Pace
-    ) -> None:
-        width, height = size
-        self._ends = (fitted(first, width, height), fitted(last, width, height))
-        wraps = "tiny_planet" in concepts
-        self._stages = [Stage.around(picture, width, height, wraps=wraps) for picture in (first, last)]
+    def __init__(self, first: Still, last: Still, concepts: Sequence[str], pace: Pace) -> None:
+        self._ends = (first.fitted, last.fitted)
+        self._stages = (first.stage, last.stage)
         self._paths = [CameraPath(concepts, stage, seconds=pace.seconds) for stage in self._stages]
         self._pace = pace
-        self._foreground = foreground(self._paths[0], self._ends[0], leaves=True)
-        self._grain = max(1.0, min(size) / 300)
+        self._foreground = foreground(self._paths[0], first.fitted, leaves=True)
+        self._grain = max(1.0, min(first.fitted.shape[:2]) / 300)
 
     def __call__(self, frame: int) -> Rgb:
         """The first picture, the last, or what is between them at *frame*."""
@@ -135,14 +145,12 @@ class Morph:
 class Arrival:
     """Ends on a photograph: the camera settles on it while it comes into focus."""
 
-    def __init__(self, picture: Rgb, size: tuple[int, int], concepts: Sequence[str], pace: Pace) -> None:
-        width, height = size
-        self._fitted = fitted(picture, width, height)
-        self._stage = Stage.around(picture, width, height, wraps="tiny_planet" in concepts)
-        self._path = CameraPath(concepts, self._stage, seconds=pace.seconds)
+    def __init__(self, still: Still, concepts: Sequence[str], pace: Pace) -> None:
+        self._fitted, self._stage = still.fitted, still.stage
+        self._path = CameraPath(concepts, still.stage, seconds=pace.seconds)
         self._pace = pace
-        self._foreground = foreground(self._path, self._fitted, leaves=True)
-        self._softest = 0.05 * min(size)
+        self._foreground = foreground(self._path, still.fitted, leaves=True)
+        self._softest = 0.05 * min(still.fitted.shape[:2])
 
     def __call__(self, frame: int) -> Rgb:
         """The photograph as far as it has come into focus at *frame*."""
@@ -152,7 +160,7 @@ class Arrival:
         rgb = exposed(self._stage, self._path, self._pose, frame)
         radius = self._softest * (1 - eased(frame / final / 0.85)) ** 1.5
         if radius > 0.3:
-            rgb = np.array(Image.fromarray(rgb).filter(ImageFilter.GaussianBlur(radius)))
+            rgb = softened(rgb, radius)
         for thing in self._foreground:
             thing(rgb, 0.5 + eased(frame / final) / 2)
         return rgb
@@ -166,16 +174,30 @@ class Arrival:
 
 
 class Relay:
-    """Scenes one after the other, each from its own frame on: over pictures that stand in between."""
+    """Scenes one after the other, each from its own frame on: over pictures that stand in between.
 
-    def __init__(self, legs: Sequence[tuple[int, Scene]]) -> None:
-        """*legs*: the frame at which each scene begins, ascending, and the scene, which counts from 0."""
-        self._legs = tuple(legs)
+    A scene is set up when its first frame is asked for, and let go when the next but one begins: however
+    many pictures there are, memory holds a few. Frames are asked for nearly in order.
+    """
+
+    def __init__(self, legs: Sequence[tuple[int, Callable[[], Scene]]]) -> None:
+        """*legs*: the frame at which each scene begins, ascending, and how to make it; it counts from 0."""
+        self._begins = [begin for begin, _ in legs]
+        self._makes = [make for _, make in legs]
+        self._made: dict[int, Scene] = {}
+        self._making = Lock()
 
     def __call__(self, frame: int) -> Rgb:
         """The scene that is on at *frame*."""
-        begin, scene = max((leg for leg in self._legs if leg[0] <= frame), key=lambda leg: leg[0])
-        return scene(frame - begin)
+        leg = bisect_right(self._begins, frame) - 1
+        return self._scene(leg)(frame - self._begins[leg])
+
+    def _scene(self, leg: int) -> Scene:
+        with self._making:
+            if leg not in self._made:
+                self._made = {other: scene for other, scene in self._made.items() if other == leg - 1}
+                self._made[leg] = self._makes[leg]()
+            return self._made[leg]
 
 
 def exposed(stage: Stage, path: CameraPath, pose: Callable[[float], Pose], frame: float) -> Rgb:
@@ -187,6 +209,19 @@ def exposed(stage: Stage, path: CameraPath, pose: Callable[[float], Pose], frame
     exposures = min(1 + int(distance / _BLUR_STEP), 6)
     times = [frame + _SHUTTER * ((k + 0.5) / exposures - 0.5) for k in range(exposures)]
     return stage.seen([path.view(pose(time)) for time in times])
+
+
+def softened(rgb: Rgb, radius: float) -> Rgb:
+    """*rgb* out of focus. What is soft enough is softened at a part of its size, several times as fast."""
+    picture = Image.fromarray(rgb)
+    part = 1 if radius < 4 else 2 if radius < 8 else 4
+    if part == 1:
+        return np.array(picture.filter(ImageFilter.GaussianBlur(radius)))
+    # Going there and back softens too.
+    radius = math.sqrt(radius**2 - part**2 / 4) / part
+    small = picture.reduce(part).filter(ImageFilter.GaussianBlur(radius))
+    box = (0, 0, picture.width / part, picture.height / part)
+    return np.array(small.resize(picture.size, Image.Resampling.BILINEAR, box=box))
 
 
 def foreground(path: CameraPath, rgb: Rgb, *, leaves: bool = False) -> list[Doors | Shoulder]:

@@ -19,7 +19,9 @@ MARGIN = 0.35
 """How far a stage goes on past each edge of the frame, as a part of the frame's side."""
 
 _ROUND = 0.05  # past the edge, as a part of the canvas: where left and right have become the same
-_MOST_DENSE = 1.5  # stage pixels per frame pixel, where the photograph has that many
+_MOST_DENSE = 1.5  # canvas pixels per frame pixel, where the photograph has that many
+_BAND = 48  # rows of a frame that are sampled at a time: little memory, and near the processor
+_FINENESS = 2  # samples per frame pixel that a stage is kept at
 
 
 def unit(width: int, height: int) -> float:
@@ -59,8 +61,10 @@ class Stage:
             density: canvas pixels per frame pixel.
             reach: how much of the canvas across and down is true to the picture; 1 is the frame.
         """
-        rows, columns = canvas.shape[:2]
-        planes = np.ascontiguousarray(canvas.transpose(2, 0, 1), np.float32)
+        fine = _refined(canvas, _FINENESS / density)
+        rows, columns = fine.shape[:2]
+        planes = np.ascontiguousarray(fine.transpose(2, 0, 1), np.float32)
+        planes += 0.5  # for the rounding of every frame
         self._planes = torch.from_numpy(planes)[None]
         self._size = (height, width)
         self.reach = reach
@@ -68,23 +72,32 @@ class Stage:
         """Half the frame's width and height in camera units."""
         # From camera units to -1..1 over the canvas, which is how torch counts.
         span = unit(width, height) * 2
-        self._to_canvas = np.diag([span * density / columns, span * density / rows, 1.0])
+        self._to_canvas = np.diag([span * _FINENESS / columns, span * _FINENESS / rows, 1.0])
         self._x = ((np.arange(width, dtype=np.float32) + 0.5 - width / 2) / unit(width, height))[None, :]
         self._y = ((np.arange(height, dtype=np.float32) + 0.5 - height / 2) / unit(width, height))[:, None]
 
     @classmethod
-    def around(cls, picture: Rgb, width: int, height: int, *, wraps: bool = False) -> Stage:
+    def around(
+        cls, picture: Rgb, width: int, height: int, *, margin: float = MARGIN, wraps: bool = False
+    ) -> Stage:
         """A photograph: what the frame crops off is kept, and beyond it mirrored and ever softer.
 
-        With *wraps* the far left meets the far right, for lenses that look all the way round.
+        Args:
+            picture: uint8 [any, any, 3].
+            width: of the frame in pixels.
+            height: of the frame in pixels.
+            margin: how far to go on past the frame where the photograph ends, as a part of the frame's side.
+            wraps: the far left meets the far right, for lenses that look all the way round.
         """
         rows, columns = picture.shape[:2]
         scale = max(width / columns, height / rows)
         density = min(max(1.0, 1 / scale), _MOST_DENSE)
-        across, down = canvas_side(width, density), canvas_side(height, density)
+        whole = (canvas_side(width, density), canvas_side(height, density))
         # Of the same parity as the canvas, so that the frame's pixels lie on canvas pixels.
-        kept_x = _same_parity(min(across, int(columns * scale * density + 1e-6)), across)
-        kept_y = _same_parity(min(down, int(rows * scale * density + 1e-6)), down)
+        kept_x = _same_parity(min(whole[0], int(columns * scale * density + 1e-6)), whole[0])
+        kept_y = _same_parity(min(whole[1], int(rows * scale * density + 1e-6)), whole[1])
+        across = max(kept_x, canvas_side(width, density, margin))
+        down = max(kept_y, canvas_side(height, density, margin))
         half_x, half_y = kept_x / scale / density / 2, kept_y / scale / density / 2
         box = (
             max(0.0, columns / 2 - half_x),
@@ -93,7 +106,7 @@ class Stage:
             min(float(rows), rows / 2 + half_y),
         )
         inner = Image.fromarray(picture).resize((kept_x, kept_y), Image.Resampling.LANCZOS, box=box)
-        canvas = _extended(np.asarray(inner), across, down, wraps=wraps)
+        canvas = _extended(np.asarray(inner), across, down, whole, wraps=wraps)
         reach = (kept_x / density / width, kept_y / density / height)
         return cls(canvas, width, height, density=density, reach=reach)
 
@@ -103,71 +116,95 @@ class Stage:
         A view is a homography from the frame to the picture (both in camera units, origin in the middle)
         and the lenses that bend the frame before it.
         """
-        total: Plane | None = None
-        for homography, bends in views:
-            grid = torch.from_numpy(self._grid(homography, bends))
-            sampled = torch.nn.functional.grid_sample(
-                self._planes, grid, mode="bicubic", padding_mode="border", align_corners=False
-            )
-            planes: Plane = sampled.numpy()[0]
-            total = planes if total is None else np.add(total, planes, out=total)
-        if total is None:
+        if not views:
             raise ValueError("a frame needs at least one view")
-        if len(views) > 1:
-            total /= len(views)
-        total += 0.5
-        np.clip(total, 0, 255, out=total)
-        rgb = np.empty((*self._size, 3), np.uint8)
-        for channel in range(3):
-            np.copyto(rgb[..., channel], total[channel], casting="unsafe")
+        height, width = self._size
+        rgb = np.empty((height, width, 3), np.uint8)
+        for top in range(0, height, _BAND):
+            rows = slice(top, top + _BAND)
+            total = self._sampled(rows, *views[0])
+            for view in views[1:]:
+                total += self._sampled(rows, *view)
+            if len(views) > 1:
+                total *= np.float32(1 / len(views))
+            for channel in range(3):
+                np.copyto(rgb[rows, :, channel], total[channel], casting="unsafe")
         return rgb
 
-    def _grid(self, homography: Homography, bends: Sequence[Bend]) -> npt.NDArray[np.float32]:
-        """[1, height, width, 2] for torch."""
-        x, y = self._x, self._y
+    def _sampled(self, rows: slice, homography: Homography, bends: Sequence[Bend]) -> Plane:
+        """[3, rows, width] of the frame, half a level too light."""
+        x, y = self._x, self._y[rows]
+        count = len(y)
         for bend in bends:
             x, y = bend(x, y)
-        rows = (self._to_canvas @ homography).astype(np.float32)
-        grid = np.empty((1, *self._size, 2), np.float32)
-        depth = rows[2, 0] * x + (rows[2, 1] * y + rows[2, 2])
+        matrix = (self._to_canvas @ homography).astype(np.float32)
+        grid = np.empty((1, count, self._size[1], 2), np.float32)
+        depth = matrix[2, 0] * x + (matrix[2, 1] * y + matrix[2, 2])
         for axis in (0, 1):
-            np.divide(rows[axis, 0] * x + (rows[axis, 1] * y + rows[axis, 2]), depth, out=grid[0, ..., axis])
-        return grid
+            across = matrix[axis, 0] * x + (matrix[axis, 1] * y + matrix[axis, 2])
+            np.divide(across, depth, out=grid[0, ..., axis])
+        sampled = torch.nn.functional.grid_sample(
+            self._planes, torch.from_numpy(grid), mode="bilinear", padding_mode="border", align_corners=False
+        )
+        planes: Plane = sampled.numpy()[0]
+        return planes
 
 
-def canvas_side(side: int, density: float = 1.0) -> int:
-    """Pixels of a whole stage along a frame's side: the frame and `MARGIN` at both ends."""
-    return round(side * density) + 2 * round(side * density * MARGIN)
+def canvas_side(side: int, density: float = 1.0, margin: float = MARGIN) -> int:
+    """Pixels of a stage along a frame's side: the frame and *margin* at both ends."""
+    return round(side * density) + 2 * round(side * density * margin)
 
 
 def _same_parity(length: int, other: int) -> int:
     return length - (length - other) % 2
 
 
-def _extended(inner: Rgb, across: int, down: int, *, wraps: bool) -> Rgb:
-    """[down, across, 3] with *inner* in its middle."""
+def _refined(canvas: Rgb, factor: float) -> Rgb:
+    """*canvas* with *factor* times as many samples, one of them in its middle.
+
+    Between samples as dense as this a straight line is as good as a curve, at a third of the time a frame.
+    With an odd number of them the pixels of the frame lie on samples, and come out as they are.
+    """
+    rows, columns = canvas.shape[:2]
+    across, down = ((int(side * factor) - 1) // 2 * 2 + 1 for side in (columns, rows))
+    left, top = (columns - across / factor) / 2, (rows - down / factor) / 2
+    box = (left, top, columns - left, rows - top)
+    return np.asarray(Image.fromarray(canvas).resize((across, down), Image.Resampling.LANCZOS, box=box))
+
+
+def _extended(inner: Rgb, across: int, down: int, whole: tuple[int, int], *, wraps: bool) -> Rgb:
+    """[down, across, 3] with *inner* in its middle. *whole*: the sides of a stage with all of `MARGIN`."""
     rows, columns = inner.shape[:2]
     side, over = (across - columns) // 2, (down - rows) // 2
     if not side and not over:
         return inner
-    mirrored = np.pad(inner, ((over, over), (side, side), (0, 0)), mode="symmetric")
+    canvas = Image.fromarray(np.pad(inner, ((over, over), (side, side), (0, 0)), mode="symmetric"))
     # The further out, the less there is to know: blurred more and more, which also hides the mirroring.
+    # What is soft is made at an eighth of the size.
     size = (max(1, across // 8), max(1, down // 8))
-    small = Image.fromarray(mirrored).resize(size, Image.Resampling.BOX)
-    away = np.hypot(_past(across, side, size[0])[None, :], _past(down, over, size[1])[:, None])
-    canvas = Image.fromarray(mirrored)
+    small = canvas.resize(size, Image.Resampling.BOX)
+    away = np.hypot(
+        _past(across, side, size[0])[None, :] / whole[0], _past(down, over, size[1])[:, None] / whole[1]
+    )
+    # Next to nothing to begin with, so that there is a colour also where nothing covers the picture.
+    bare = np.full((size[1], size[0], 1), 1 - 1e-6)
+    mixed = np.asarray(small) * (1 - bare)
     for radius, reach in ((1 / 400, 0.03), (1 / 120, 0.1), (1 / 50, _ROUND if wraps else 0.25)):
-        soft = small.filter(ImageFilter.GaussianBlur(radius * down))
+        soft = small.filter(ImageFilter.GaussianBlur(radius * whole[1]))
         if reach == _ROUND:
             soft = Image.blend(soft, soft.transpose(Image.Transpose.FLIP_LEFT_RIGHT), 0.5)
-        ramp = np.clip(away / reach, 0, 1)
-        mask = Image.fromarray(np.rint(255 * ramp * ramp * (3 - 2 * ramp)).astype(np.uint8))
-        soft, mask = (layer.resize((across, down), Image.Resampling.BILINEAR) for layer in (soft, mask))
-        canvas.paste(soft, mask=mask)
+        ramp = np.clip(away / reach, 0, 1)[..., None]
+        opacity = ramp * ramp * (3 - 2 * ramp)
+        mixed += opacity * (np.asarray(soft) - mixed)
+        bare *= 1 - opacity
+    cover = Image.fromarray(np.rint(255 * (1 - bare[..., 0])).astype(np.uint8))
+    colours = Image.fromarray(np.rint(mixed / (1 - bare)).astype(np.uint8))
+    colours, cover = (layer.resize((across, down), Image.Resampling.BILINEAR) for layer in (colours, cover))
+    canvas.paste(colours, mask=cover)
     return np.asarray(canvas)
 
 
 def _past(side: int, edge: int, samples: int) -> npt.NDArray[np.float64]:
-    """How far past the picture's edges each of *samples* places along a canvas side lies; 0 on the picture."""
+    """How many pixels past the picture's edges *samples* places along a canvas side lie; 0 on the picture."""
     place = (np.arange(samples) + 0.5) * side / samples
-    return np.maximum(np.maximum(edge - place, place - (side - edge)), 0) / side
+    return np.maximum(np.maximum(edge - place, place - (side - edge)), 0)
