@@ -35,7 +35,7 @@ def planet(strength: float, half_width: float, half_height: float) -> Bend:
         up = np.float32(half_height + radius - lifted) - y * np.float32(whole)
         turn = np.arctan2(across, up)
         turn *= np.float32(radius)
-        away = np.hypot(across, up)
+        away = np.sqrt(across * across + up * up)
         return turn, np.subtract(np.float32(half_height + radius), away, out=away)
 
     return bend

@@ -20,7 +20,10 @@ from .card import Card, CardTurn
 from .mark import PreviewMark
 from .scenes import Arrival, Morph, Pace, Relay, Scene, Still, Travel
 
-_CRF = 20
+_CRF, _PRESET = (
+    21,
+    "superfast",
+)  # as good as 20 with "veryfast", in two thirds of the time for a tenth more bytes
 _PAINTERS = max(1, min(2, os.cpu_count() or 1))  # more than two outrun the encoder
 _AHEAD = 2  # frames painted while another is encoded, for each painter
 
@@ -75,7 +78,13 @@ def render(shot: Shot, path: Path, *, progress: Callable[[float], None], stopped
     """
     with closing(_frames(shot, progress, stopped)) as frames:
         clips.write(
-            frames, path, frame_rate=FRAMES_PER_SECOND, width=shot.width, height=shot.height, crf=_CRF
+            frames,
+            path,
+            frame_rate=FRAMES_PER_SECOND,
+            width=shot.width,
+            height=shot.height,
+            crf=_CRF,
+            preset=_PRESET,
         )
     progress(1.0)
 
@@ -123,7 +132,9 @@ def _scene(shot: Shot, count: int) -> Scene:
         card = Card(shot.prompt, shot.model, size, shot.concepts, pace, loop=False)
         return CardTurn(card, size, count, first=first, last=last)
     if first is not None and last is not None:
-        return Morph(still(first), still(last), shot.concepts, pace)
+        with ThreadPoolExecutor(_PAINTERS) as setting_up:
+            one, other = setting_up.map(still, (first, last))
+        return Morph(one, other, shot.concepts, pace)
     if first is not None:
         return Travel(still(first), shot.concepts, pace, loop=loop)
     if last is not None:

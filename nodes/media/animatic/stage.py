@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,8 @@ MARGIN = 0.35
 
 _ROUND = 0.05  # past the edge, as a part of the canvas: where left and right have become the same
 _MOST_DENSE = 1.5  # canvas pixels per frame pixel, where the photograph has that many
-_BAND = 48  # rows of a frame that are sampled at a time: little memory, and near the processor
+_TILE = 60_000  # pixels of a frame that are sampled at a time: little memory, and near the processor
+_BENT_TILE = (240, 160)  # rows and columns: what a lens scatters is looked up nearer together this way
 _FINENESS = 2  # samples per frame pixel that a stage is kept at
 
 
@@ -120,25 +122,26 @@ class Stage:
             raise ValueError("a frame needs at least one view")
         height, width = self._size
         rgb = np.empty((height, width, 3), np.uint8)
-        for top in range(0, height, _BAND):
-            rows = slice(top, top + _BAND)
-            total = self._sampled(rows, *views[0])
+        bent = any(bends for _, bends in views)
+        deep, wide = _BENT_TILE if bent else (_TILE // width + 1, width)
+        for top, left in product(range(0, height, deep), range(0, width, wide)):
+            tile = rgb[top : top + deep, left : left + wide]
+            x, y = self._x[:, left : left + wide], self._y[top : top + deep]
+            total = self._sampled(x, y, *views[0])
             for view in views[1:]:
-                total += self._sampled(rows, *view)
+                total += self._sampled(x, y, *view)
             if len(views) > 1:
                 total *= np.float32(1 / len(views))
             for channel in range(3):
-                np.copyto(rgb[rows, :, channel], total[channel], casting="unsafe")
+                np.copyto(tile[..., channel], total[channel], casting="unsafe")
         return rgb
 
-    def _sampled(self, rows: slice, homography: Homography, bends: Sequence[Bend]) -> Plane:
-        """[3, rows, width] of the frame, half a level too light."""
-        x, y = self._x, self._y[rows]
-        count = len(y)
+    def _sampled(self, x: Plane, y: Plane, homography: Homography, bends: Sequence[Bend]) -> Plane:
+        """[3, rows, columns] of the frame, half a level too light. *x*: of the columns; *y*: of the rows."""
+        matrix = (self._to_canvas @ homography).astype(np.float32)
+        grid = np.empty((1, y.size, x.size, 2), np.float32)
         for bend in bends:
             x, y = bend(x, y)
-        matrix = (self._to_canvas @ homography).astype(np.float32)
-        grid = np.empty((1, count, self._size[1], 2), np.float32)
         depth = matrix[2, 0] * x + (matrix[2, 1] * y + matrix[2, 2])
         for axis in (0, 1):
             across = matrix[axis, 0] * x + (matrix[axis, 1] * y + matrix[axis, 2])
