@@ -20,6 +20,8 @@ from luma_ray.nodes.media.animatic import (
     render,
 )
 from luma_ray.nodes.media.animatic.mark import PreviewMark
+from luma_ray.nodes.media.animatic.scenes import softened
+from luma_ray.nodes.media.animatic.stage import Stage, unit
 from luma_ray.nodes.media.animatic.text import drawable, set_into
 from PIL import Image, ImageOps
 
@@ -420,6 +422,48 @@ def test_an_unknown_concept_is_an_error(tmp_path):
         render(shot(concepts=("moonwalk",)), tmp_path / "clip.mp4", progress=go_on, stopped=never)
 
 
+# Looking at a photograph
+
+
+def straight_on(x: float = 0.0) -> list[tuple[np.ndarray, list]]:
+    """A view that changes nothing but goes *x* pixels to the right."""
+    homography = np.eye(3)
+    homography[0, 2] = x / unit(WIDTH, HEIGHT)
+    return [(homography, [])]
+
+
+def test_a_photograph_seen_straight_on_is_itself_to_the_pixel():
+    noise = np.random.default_rng(1).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+    shown = Stage.around(noise, WIDTH, HEIGHT).seen(straight_on())
+    inside = (slice(12, -12), slice(12, -12))  # what lies beyond the edge blends in a little
+    assert np.array_equal(shown[inside], noise[inside])
+
+
+@pytest.mark.parametrize("shift", [0.25, 0.5, 0.75])
+def test_fine_detail_keeps_its_contrast_wherever_it_falls_between_the_pixels(shift):
+    """Else a slow move makes it flicker."""
+    waves = 127.5 + 100 * np.sin(np.arange(WIDTH) * np.pi / 2 + 0.3)
+    picture = np.repeat(np.tile(np.rint(waves).astype(np.uint8), (HEIGHT, 1))[..., None], 3, axis=-1)
+    shown = Stage.around(picture, WIDTH, HEIGHT).seen(straight_on(shift))[90, 100:200, 0].astype(float)
+    wanted = 127.5 + 100 * np.sin((np.arange(100, 200) + shift) * np.pi / 2 + 0.3)
+    assert np.abs(shown - wanted).max() < 12
+
+
+def test_a_blurred_frame_is_the_mean_of_its_exposures():
+    stage = Stage.around(photograph(1), WIDTH, HEIGHT)
+    views = straight_on(-3.0) + straight_on(0.0) + straight_on(3.0)
+    mean = np.mean([stage.seen([view]) for view in views], axis=0)
+    assert np.abs(stage.seen(views) - mean).max() <= 1
+
+
+def test_what_comes_into_focus_does_so_without_a_jump():
+    picture = photograph(1)
+    radii = np.arange(0.3, 12, 0.1).tolist()
+    frames = [softened(picture, radius).astype(float) for radius in radii]
+    steps = [np.abs(a - b).mean() for a, b in itertools.pairwise(frames)]
+    assert max(steps) < 0.6
+
+
 # The mark
 
 
@@ -563,3 +607,17 @@ def test_memory_does_not_grow_with_the_length(tmp_path):
 
     peak(1)
     assert peak(6) < peak(2) + 5 * WIDTH * HEIGHT * 3
+
+
+def test_memory_does_not_grow_with_the_pictures_in_between(tmp_path):
+    def peak(pictures: int) -> int:
+        middle = tuple((2 + 3 * n, photograph(n)) for n in range(pictures))
+        tracemalloc.start()
+        try:
+            render(shot(middle_frames=middle), tmp_path / "clip.mp4", progress=go_on, stopped=never)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(1)
+    assert peak(15) < peak(5) + 15 * WIDTH * HEIGHT * 3

@@ -21,8 +21,10 @@ MARGIN = 0.35
 
 _ROUND = 0.05  # past the edge, as a part of the canvas: where left and right have become the same
 _MOST_DENSE = 1.5  # canvas pixels per frame pixel, where the photograph has that many
-_TILE = 60_000  # pixels of a frame that are sampled at a time: little memory, and near the processor
-_BENT_TILE = (240, 160)  # rows and columns: what a lens scatters is looked up nearer together this way
+_TILE = (120, 640)
+"""Rows and columns of a frame that are sampled at a time, one column after the other. Measured: torch looks up
+places in different rows of the canvas up to twice as fast as neighbours in one row, as long as they stay near."""
+
 _FINENESS = 2  # samples per frame pixel that a stage is kept at
 
 
@@ -75,8 +77,8 @@ class Stage:
         # From camera units to -1..1 over the canvas, which is how torch counts.
         span = unit(width, height) * 2
         self._to_canvas = np.diag([span * _FINENESS / columns, span * _FINENESS / rows, 1.0])
-        self._x = ((np.arange(width, dtype=np.float32) + 0.5 - width / 2) / unit(width, height))[None, :]
-        self._y = ((np.arange(height, dtype=np.float32) + 0.5 - height / 2) / unit(width, height))[:, None]
+        self._x = ((np.arange(width, dtype=np.float32) + 0.5 - width / 2) / unit(width, height))[:, None]
+        self._y = ((np.arange(height, dtype=np.float32) + 0.5 - height / 2) / unit(width, height))[None, :]
 
     @classmethod
     def around(
@@ -122,11 +124,10 @@ class Stage:
             raise ValueError("a frame needs at least one view")
         height, width = self._size
         rgb = np.empty((height, width, 3), np.uint8)
-        bent = any(bends for _, bends in views)
-        deep, wide = _BENT_TILE if bent else (_TILE // width + 1, width)
+        deep, wide = _TILE
         for top, left in product(range(0, height, deep), range(0, width, wide)):
-            tile = rgb[top : top + deep, left : left + wide]
-            x, y = self._x[:, left : left + wide], self._y[top : top + deep]
+            tile = rgb[top : top + deep, left : left + wide].swapaxes(0, 1)
+            x, y = self._x[left : left + wide], self._y[:, top : top + deep]
             total = self._sampled(x, y, *views[0])
             for view in views[1:]:
                 total += self._sampled(x, y, *view)
@@ -137,9 +138,9 @@ class Stage:
         return rgb
 
     def _sampled(self, x: Plane, y: Plane, homography: Homography, bends: Sequence[Bend]) -> Plane:
-        """[3, rows, columns] of the frame, half a level too light. *x*: of the columns; *y*: of the rows."""
+        """[3, columns, rows] of the frame, half a level too light. *x*: of the columns; *y*: of the rows."""
         matrix = (self._to_canvas @ homography).astype(np.float32)
-        grid = np.empty((1, y.size, x.size, 2), np.float32)
+        grid = np.empty((1, x.size, y.size, 2), np.float32)
         for bend in bends:
             x, y = bend(x, y)
         depth = matrix[2, 0] * x + (matrix[2, 1] * y + matrix[2, 2])
