@@ -27,6 +27,8 @@ class Hosting(ABC):
     """How to set it up, as one sentence."""
     life: ClassVar[float]
     """Seconds for which a URL works after `publish`."""
+    largest_picture: ClassVar[int | None] = None
+    """Bytes of a file; None where no limit is documented."""
     finds_again: ClassVar[bool] = False
     """`publish` itself sees that a picture is there already, so its URLs need not be remembered."""
 
@@ -72,7 +74,7 @@ class WebHosting(Hosting):
         """Put a file called *name* there and return its URL."""
 
     def publish(self, still: StillImage, credentials: Credentials, clock: Clock) -> str:
-        """Put the picture there as PNG and return its URL. Raises UploadFailed."""
+        """Put the picture there and return its URL. Raises UploadFailed."""
         secrets = credentials.find(self.settings) or {}
         try:
             client = Client(
@@ -85,7 +87,8 @@ class WebHosting(Hosting):
                 setting=credentials.setting,
             )
             with decoding(self.title):
-                return self.store(client, still.encode("image/png"), "image/png", f"{still.sha256[:32]}.png")
+                name = f"{still.sha256[:32]}.{still.suffix}"
+                return self.store(client, still.file, still.media_type, name)
         except UploadFailed:
             raise
         except GenerationError as error:

@@ -300,8 +300,8 @@ class Lifecycle:
         client = self.sellers.client(provider, clock)
         price = self.prices.quote(provider, offer, request, clock)
         reserve = self._affordable(provider, price, request, self.occasion)
-        pictures = self.uploads.pictures(provider, client, request, clock=clock, report=report)
-        body = provider.encode(request, pictures)
+        placed = self.uploads.pictures(provider, offer, client, request, clock=clock, report=report)
+        body = provider.encode(request, placed.pictures)
         refusals = 0
         while True:
             clock.check()
@@ -331,7 +331,7 @@ class Lifecycle:
                     raise
             clip = self._continue(entry, asking, recalled=not is_new)
             if clip is not None:
-                return clip
+                return replace(clip, notes=(*clip.notes, *placed.notes)) if is_new else clip
 
     def _affordable(
         self, provider: Provider, price: budget.Quote, request: GenerationRequest, occasion: Occasion

@@ -56,6 +56,14 @@ class Offer:
     """How many pictures may stand between the first and the last frame."""
     image_sides: tuple[int, int] | None = None
     """Smallest and largest side of a picture, pixels; None where the provider documents no limit."""
+    image_bytes: int | None = None
+    """Largest file of a picture; None where the provider documents no limit."""
+    image_lossless_bytes: int | None = None
+    """Largest file that is not lossy; None where nothing is said of it."""
+    image_types: tuple[str, ...] = ("image/png", "image/jpeg")
+    """The media types that are sent, the best first."""
+    reduces: bool = True
+    """A picture that is too large is sent smaller (and that is said), instead of being refused."""
     prices: Mapping[tuple[str, int], Decimal] = field(default_factory=dict)
     """USD for (resolution, seconds)."""
     price_source: Source | None = None
@@ -120,8 +128,18 @@ class Offer:
             size = f"the {name} is {frame.width}x{frame.height} pixels"
             if min(frame.width, frame.height) < smallest:
                 reasons.append(f"{size}, each side must have at least {smallest}")
-            if max(frame.width, frame.height) > largest:
+            if max(frame.width, frame.height) <= largest:
+                continue
+            if not self.reduces or frame.resized is None:
                 reasons.append(f"{size}, each side may have at most {largest}")
+            elif (
+                smallest
+                <= min(frame.width, frame.height)
+                < smallest * max(frame.width, frame.height) / largest
+            ):
+                reasons.append(
+                    f"{size}, and with sides of up to {largest} the shorter would be below {smallest}"
+                )
         return reasons
 
 

@@ -122,7 +122,7 @@ class OpenAIVideo(Provider):
 
     def upload(self, client: Client, still: StillImage) -> str:  # noqa: ARG002
         """The picture itself, as a data: URL; nothing is sent yet."""
-        return f"data:image/png;base64,{base64.b64encode(still.encode('image/png')).decode('ascii')}"
+        return f"data:{still.media_type};base64,{base64.b64encode(still.file).decode('ascii')}"
 
     def submit(self, client: Client, offer: Offer, body: Json, key: str) -> Job:  # noqa: ARG002
         """POST /videos. OpenAI documents no idempotency for it, so no key goes along.

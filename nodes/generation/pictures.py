@@ -39,9 +39,11 @@ class Pictures:
 
     @again
     def forget(self, place: str, sha256: str) -> None:
-        """A picture is at *place* no longer, or cannot be read there."""
+        """A picture is at *place* no longer, or cannot be read there, in whatever form it was sent."""
         with self._journal.database.transaction(writes=True) as connection:
-            connection.execute(UPLOADS.delete().where(_at(place, sha256)))
+            forms = UPLOADS.c.sha256.startswith(f"{sha256} ")
+            gone = sa.or_(_at(place, sha256), sa.and_(UPLOADS.c.place == place, forms))
+            connection.execute(UPLOADS.delete().where(gone))
 
 
 def _at(place: str, sha256: str) -> sa.ColumnElement[bool]:

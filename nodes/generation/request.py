@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 Json = dict[str, Any]
+
+_SUFFIXES: Final = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 
 class Operation(str, Enum):
@@ -40,6 +42,20 @@ class StillImage:
     """Hash of the pixels (not of a file), so the same picture is the same request however it was made."""
     encode: Callable[[str], bytes] = field(repr=False, compare=False)
     """The picture as a file of the media type given (`image/png`, `image/jpeg`, `image/webp`)."""
+    resized: Callable[[int, int], StillImage] | None = field(default=None, repr=False, compare=False)
+    """The whole picture at another width and height; None where nothing here can do that."""
+    media_type: str = field(default="image/png", compare=False)
+    """As what it is sent: without loss, unless its provider takes no file that large."""
+
+    @property
+    def file(self) -> bytes:
+        """The picture as it is sent."""
+        return self.encode(self.media_type)
+
+    @property
+    def suffix(self) -> str:
+        """How the name of its file ends, without a dot."""
+        return _SUFFIXES[self.media_type]
 
     @property
     def kind(self) -> str:

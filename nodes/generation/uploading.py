@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from . import hosting
 from .client import Client, decoding
 from .clock import Clock
 from .credentials import Credentials
 from .errors import HostingRequired, JournalUnavailable
-from .offer import Provider
+from .fitting import Fitted, Limits, fitted, limits_of, named
+from .offer import Offer, Provider
 from .pictures import Pictures
 from .request import GenerationRequest, StillImage
 from .sharing import Sharing
 from .waiting import Report
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The pictures of a request where their provider reads them."""
+
+    pictures: dict[str, str]
+    """For each picture's sha256 what goes into `Provider.encode`."""
+    notes: tuple[str, ...] = ()
+    """Which of them are not sent as they are, and why: for the person."""
 
 
 class Uploads:
@@ -57,36 +69,53 @@ class Uploads:
     def pictures(
         self,
         provider: Provider,
+        offer: Offer,
         client: Client,
         request: GenerationRequest,
         *,
         clock: Clock,
         report: Report,
-    ) -> dict[str, str]:
-        """For each picture's sha256 what goes into `Provider.encode`.
+    ) -> Placed:
+        """Bring the pictures of *request* to where *provider* reads them, each as large as it is taken there.
 
         Raises HostingRequired before anything is sent, UploadFailed, Interrupted.
         """
         if provider.local or not request.stills:
-            return {}
+            return Placed({})
         place = self._place(provider) if provider.takes_urls_only else None
-        given: dict[str, str] = {}
-        for still in request.stills:
+        limits = [limits_of(offer, provider.title)]
+        if place is not None:
+            limits.append(Limits(title=place.title, bytes=place.largest_picture))
+        sent: dict[str, Fitted] = {}
+        told: dict[str, list[str]] = {}
+        for name, still in named(request):
             clock.check()
-            if still.sha256 in given:
-                continue
-            where = place.title if place is not None else provider.title
+            if still.sha256 not in sent:
+                sent[still.sha256] = fitted(still, *limits)
+            if sent[still.sha256].how:
+                told.setdefault(sent[still.sha256].how, []).append(name)
+        notes = tuple(f"{', '.join(names)} {how}" for how, names in told.items())
+        for note in notes:
+            report(note)
+        where = place.title if place is not None else provider.title
+        shelf, life = self._shelf(provider, place, client.account)
+        given: dict[str, str] = {}
+        for sha256, each in sent.items():
+            clock.check()
 
-            def put(still: StillImage = still, where: str = where) -> str:
+            def put(still: StillImage = each.still) -> str:
                 report(f"uploading {still.width}x{still.height} to {where}")
                 if place is not None:
                     return place.publish(still, self._credentials, clock)
                 with decoding(provider.label):
                     return provider.upload(client, still)
 
-            name, life = self._shelf(provider, place, client.account)
-            given[still.sha256] = self._once(name, still, life, put, clock, report) if life else put()
-        return given
+            # What goes along inside the request is made anew for each, of the same file.
+            alone = not life and place is None
+            given[sha256] = (
+                put() if alone else self._once(shelf, _form(sha256, each), life, put, clock, report)
+            )
+        return Placed(given, notes)
 
     def forget(self, provider: Provider, account: str, request: GenerationRequest) -> None:
         """Something went wrong with a clip from these pictures, perhaps with them: the next one uploads them anew."""
@@ -107,8 +136,8 @@ class Uploads:
 
     def _once(
         self,
-        name: str,
-        still: StillImage,
+        shelf: str,
+        form: str,
         life: float,
         put: Callable[[], str],
         clock: Clock,
@@ -118,18 +147,25 @@ class Uploads:
         at_least = min(3600.0, life / 2)
 
         def uploaded() -> str:
-            url = self._pictures.find(name, still.sha256, at_least=at_least)
+            url = self._pictures.find(shelf, form, at_least=at_least)
             if url is None:
                 url = put()
-                self._pictures.remember(name, still.sha256, url, life=life)
+                self._pictures.remember(shelf, form, url, life=life)
             return url
 
         return self._sharing.run(
-            (name, still.sha256),
-            uploaded,
+            (shelf, form),
+            # A place that sees by itself what is there has nothing to be remembered, and still cannot see what
+            # is on its way: shots that start together wait for the first of them.
+            uploaded if life else put,
             clock,
             lambda: report("another shot is uploading the same picture"),
         )
 
     def _place(self, provider: Provider) -> hosting.Hosting:
         return hosting.choose(self._hosts, self._credentials, provider.title, provider.hosting)
+
+
+def _form(sha256: str, sent: Fitted) -> str:
+    """What a picture in the form in which it is sent is remembered by."""
+    return f"{sha256} {sent.still.width}x{sent.still.height} {sent.still.media_type}" if sent.how else sha256

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 URL_LIFE: Final = 24 * 3600
 """Seconds a link works: longer than any job waits in a provider's queue. Signatures allow at most 7 days."""
-_MEDIA_TYPE: Final = "image/png"
 _making_clients = threading.Lock()  # boto3's default session is not safe to create from two threads
 
 
@@ -35,7 +34,7 @@ class S3(Hosting):
     finds_again = True
 
     def publish(self, still: StillImage, credentials: Credentials, clock: Clock) -> str:  # noqa: ARG002
-        """Put the picture there as PNG unless it is there already; the link works for `URL_LIFE` seconds."""
+        """Put the picture there unless it is there already; the link works for `URL_LIFE` seconds."""
         try:
             import boto3  # noqa: F401 - botocore alone is there where only Amazon's command line is installed
             import botocore.exceptions
@@ -46,11 +45,11 @@ class S3(Hosting):
             ) from None
         bucket = credentials.setting("LUMA_RAY_S3_BUCKET")
         prefix = credentials.setting("LUMA_RAY_S3_PREFIX").strip("/") or "luma-ray"
-        place = {"Bucket": bucket, "Key": f"{prefix}/{still.sha256}.png"}
+        place = {"Bucket": bucket, "Key": f"{prefix}/{still.sha256}.{still.suffix}"}
         try:
             client = _client(credentials)
             if not _exists(client, place):
-                client.put_object(**place, Body=still.encode(_MEDIA_TYPE), ContentType=_MEDIA_TYPE)
+                client.put_object(**place, Body=still.file, ContentType=still.media_type)
             return str(client.generate_presigned_url("get_object", Params=place, ExpiresIn=URL_LIFE))
         except botocore.exceptions.ClientError as error:
             code = error.response.get("Error", {}).get("Code", "unknown")

@@ -28,6 +28,7 @@ class WaveSpeedStorage(WebHosting):
         "everybody who has their link."
     )
     life = 7 * 24 * 3600
+    largest_picture = 20_000_000
     base_url = "https://api.wavespeed.ai"
     base_url_variable = "WAVESPEED_BASE_URL"
 

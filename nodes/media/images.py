@@ -6,7 +6,9 @@ import hashlib
 import io
 import math
 import threading
-from typing import TYPE_CHECKING, Any
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -31,25 +33,71 @@ _FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-class _Encoder:
-    """The pixels of a still image and the files made of them: each media type is encoded once."""
+_KEPT: Final = 256 * 2**20
+"""Bytes of encoded pictures that are kept for the next shot with the same picture."""
+_BAND: Final = 32
+"""Rows that are converted at a time, so that they stay in the processor's cache."""
 
-    def __init__(self, rgb: npt.NDArray[np.uint8]) -> None:
+
+class _Files:
+    """The files made last, whose pictures may be gone meanwhile; the newest is kept, however large it is."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._files: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[str, str]) -> bytes | None:
+        with self._lock:
+            if key in self._files:
+                self._files.move_to_end(key)
+            return self._files.get(key)
+
+    def keep(self, key: tuple[str, str], content: bytes) -> None:
+        with self._lock:
+            self._bytes += len(content) - len(self._files.pop(key, b""))
+            self._files[key] = content
+            while self._bytes > self._most and len(self._files) > 1:
+                self._bytes -= len(self._files.popitem(last=False)[1])
+
+
+class _Encoder:
+    """The pixels of a picture and what is made of them: each file and each size once, for all who ask."""
+
+    def __init__(self, rgb: npt.NDArray[np.uint8], sha256: str) -> None:
         self.rgb = rgb
-        self._files: dict[str, bytes] = {}
+        self._sha256 = sha256
+        self._sizes: dict[tuple[int, int], StillImage] = {}
         self._lock = threading.Lock()
 
     def __call__(self, media_type: str) -> bytes:
         if media_type not in _FORMATS:
             raise ValueError(f"{media_type!r} is none of {', '.join(_FORMATS)}")
         with self._lock:
-            if media_type not in self._files:
+            content = _files.get((self._sha256, media_type))
+            if content is None:
                 name, options = _FORMATS[media_type]
                 file = io.BytesIO()
                 # An image made from an array carries no EXIF, profile or text, so none is written.
                 Image.fromarray(self.rgb).save(file, name, **options)
-                self._files[media_type] = file.getvalue()
-            return self._files[media_type]
+                content = file.getvalue()
+                _files.keep((self._sha256, media_type), content)
+            return content
+
+    def resized(self, width: int, height: int) -> StillImage:
+        """The whole picture at another size."""
+        with self._lock:
+            if (width, height) not in self._sizes:
+                smaller = Image.fromarray(self.rgb).resize((width, height), Image.Resampling.LANCZOS)
+                self._sizes[width, height] = _still_of(np.array(smaller))
+            return self._sizes[width, height]
+
+
+_files = _Files(_KEPT)
+_encoders: WeakValueDictionary[str, _Encoder] = WeakValueDictionary()
+"""By hash of the pixels, as long as a still of them is in use: ten shots with one picture share one of these."""
+_sharing = threading.Lock()
 
 
 def still(image: torch.Tensor, *, name: str) -> StillImage:
@@ -84,14 +132,7 @@ def eight_bit(image: torch.Tensor, *, name: str) -> npt.NDArray[np.uint8]:
     if image.dtype == torch.uint8:
         levels = image.detach().cpu().numpy().copy()
     elif image.is_floating_point():
-        values = image.detach().to("cpu", torch.float32).numpy()
-        if not np.isfinite(values).all():
-            raise InvalidInput(
-                f"{name} holds values that are not numbers (NaN or infinity); the node before it went wrong."
-            )
-        scaled = np.clip(values, 0.0, 1.0)
-        scaled *= 255
-        levels = np.rint(scaled, out=scaled).astype(np.uint8)
+        levels = _rounded(image.detach().to("cpu", torch.float32).numpy(), name)
     else:
         raise InvalidInput(
             f"{name} holds {str(image.dtype).removeprefix('torch.')} values; an IMAGE holds floats from 0 to 1."
@@ -104,6 +145,24 @@ def eight_bit(image: torch.Tensor, *, name: str) -> npt.NDArray[np.uint8]:
             )
         levels = levels[..., :3]
     return np.ascontiguousarray(levels)
+
+
+def _rounded(values: npt.NDArray[np.float32], name: str) -> npt.NDArray[np.uint8]:
+    """0..1 as 0..255, clamped and rounded, a band of rows at a time."""
+    levels = np.empty(values.shape, np.uint8)
+    band = np.empty((min(_BAND, len(values)), *values.shape[1:]), np.float32)
+    for top in range(0, len(values), _BAND):
+        rows = values[top : top + _BAND]
+        scaled = band[: len(rows)]
+        if not np.isfinite(rows).all():
+            raise InvalidInput(
+                f"{name} holds values that are not numbers (NaN or infinity); the node before it went wrong."
+            )
+        np.clip(rows, 0.0, 1.0, out=scaled)
+        scaled *= 255
+        np.rint(scaled, out=scaled)
+        levels[top : top + _BAND] = scaled
+    return levels
 
 
 def check_shape(image: torch.Tensor, name: str) -> None:
@@ -230,7 +289,12 @@ def _still_of(rgb: npt.NDArray[np.uint8]) -> StillImage:
     height, width, _ = rgb.shape
     digest = hashlib.sha256(f"{height}x{width}x3:".encode())
     digest.update(rgb.data)
-    return StillImage(width=width, height=height, sha256=digest.hexdigest(), encode=_Encoder(rgb))
+    sha256 = digest.hexdigest()
+    with _sharing:
+        encoder = _encoders.get(sha256)
+        if encoder is None:
+            encoder = _encoders[sha256] = _Encoder(rgb, sha256)
+    return StillImage(width=width, height=height, sha256=sha256, encode=encoder, resized=encoder.resized)
 
 
 def _sides(aspect_ratio: str) -> tuple[int, int]:

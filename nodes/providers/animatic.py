@@ -57,6 +57,7 @@ class Animatic(Provider):
             enhances=True,
             middle_frames=62 if operation is Operation.KEYFRAMES_TO_VIDEO else 0,
             image_sides=(16, 16384),
+            reduces=False,
             prices={
                 (resolution, seconds): Decimal(0) for resolution in _RESOLUTIONS for seconds in _DURATIONS
             },

@@ -89,22 +89,16 @@ class Bedrock(Provider):
             loops=_LOOPS & kinds,
             prompt_length=(1, 5000),
             image_sides=(512, 4096),
+            image_bytes=LARGEST_PICTURE,
             prices={(size, length): usd * length for size, usd in _USD_A_SECOND.items() for length in (5, 9)},
             price_source=_PRICE_SOURCE,
         )
         for operation, kinds in _KEYFRAMES.items()
     )
 
-    def upload(self, client: Client, still: StillImage) -> str:
-        """The picture as a data: URI, because Bedrock takes it along: PNG, where that is too large JPEG."""
-        for media_type in ("image/png", "image/jpeg"):
-            content = still.encode(media_type)
-            if len(content) <= LARGEST_PICTURE:
-                return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
-        raise errors.UploadFailed(
-            f"{client.title} takes pictures of up to {LARGEST_PICTURE / 1e6:.0f} MB, and this one of {still.width}x"
-            f"{still.height} pixels has {len(content) / 1e6:.0f} even as a JPEG. Nothing was sent or billed."
-        )
+    def upload(self, client: Client, still: StillImage) -> str:  # noqa: ARG002
+        """The picture as a data: URI, because Bedrock takes it along."""
+        return f"data:{still.media_type};base64,{base64.b64encode(still.file).decode()}"
 
     def encode(self, request: GenerationRequest, pictures: Mapping[str, str]) -> Json:
         """The model's input, with every field: AWS documents no defaults."""

@@ -262,11 +262,11 @@ class ComfyRouter(Provider):
 
     def upload(self, client: Client, still: StillImage) -> str:
         """Put it into Comfy's storage, as ComfyUI's own nodes do: a signed link to put it there, one to read it."""
-        kind = "image/png"
-        asked = {"file_name": f"{still.sha256[:32]}.png", "content_type": kind}
+        kind = still.media_type
+        asked = {"file_name": f"{still.sha256[:32]}.{still.suffix}", "content_type": kind}
         try:
             given = client.call("POST", "customers/storage", asked)
-            client.send_file(text(given["upload_url"]), still.encode(kind), {"Content-Type": kind})
+            client.send_file(text(given["upload_url"]), still.file, {"Content-Type": kind})
         except Unauthorized as error:
             raise Unauthorized(f"{error} No clip was bought, nothing was billed.") from None
         except GenerationError as error:

@@ -47,7 +47,8 @@ _ANCHORED: Final = 5
 """Seconds of a clip with `start_frame` or `end_frame`; longer ones take indexed keyframes instead."""
 _MOST_BETWEEN: Final = 62
 """Of the 64 keyframes that the SDK allows, two are the ends. Luma's product page speaks of 16 only."""
-_LARGE_PICTURE: Final = 4 * 1024 * 1024
+_LARGE_PICTURE: Final = 4_000_000
+_LARGEST_PICTURE: Final = 50_000_000
 """Bytes; "target under 4 MB per image at JPEG quality 85-92" (FAQ), refused beyond 50 MB."""
 
 _REFUNDED: Final = "Luma refunds a generation that fails in this way."
@@ -95,6 +96,8 @@ def _offer(
         prompt_length=(1, 6000),
         middle_frames=middle_frames,
         image_sides=(1, 8000),
+        image_bytes=_LARGEST_PICTURE,
+        image_lossless_bytes=_LARGE_PICTURE,
         prices={
             (resolution, seconds): Decimal(usd)
             for resolution in resolutions
@@ -183,10 +186,7 @@ class LumaAgents(Provider):
 
     def upload(self, client: Client, still: StillImage) -> str:  # noqa: ARG002
         """The picture itself, as a data: URI: it goes along inside the create. Nothing is sent yet."""
-        media_type, content = "image/png", still.encode("image/png")
-        if len(content) > _LARGE_PICTURE:
-            media_type, content = "image/jpeg", still.encode("image/jpeg")
-        return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
+        return f"data:{still.media_type};base64,{base64.b64encode(still.file).decode('ascii')}"
 
     def encode(self, request: GenerationRequest, pictures: Mapping[str, str]) -> Json:
         """The create body. The ratio goes along with a prompt alone: beside a picture the clip has its shape."""

@@ -179,7 +179,7 @@ class Replicate(Provider):
         `reconcile` knows a job again.
         """
         named = {"metadata": json.dumps({"picture": still.sha256})}
-        file = (f"{still.sha256[:32]}.png", still.encode("image/png"), "image/png")
+        file = (f"{still.sha256[:32]}.{still.suffix}", still.file, still.media_type)
         try:
             reply = client.call("POST", _at(client, "files"), named, files={"content": file})
         except GenerationError as error:
