@@ -69,6 +69,7 @@ ORDER = (
     "client",
     "download",
     "offer",
+    "fitting",
     "budget",
     "selection",
     "connecting",

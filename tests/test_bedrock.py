@@ -25,12 +25,12 @@ from emulators.server import Fault, Reply, Request
 from fakes import FakeClock, picture, text
 from loopback import authority, over_tls
 from luma_ray.nodes.generation import amazon as module
-from luma_ray.nodes.generation import errors
+from luma_ray.nodes.generation import errors, fitting
 from luma_ray.nodes.generation.client import Client, decoding
 from luma_ray.nodes.generation.credentials import Credentials
 from luma_ray.nodes.generation.offer import Completed, Failed, Job, Pending, Unanswered
 from luma_ray.nodes.generation.ray import ASPECT_RATIOS
-from luma_ray.nodes.generation.request import GenerationReference, GenerationRequest, Operation, StillImage
+from luma_ray.nodes.generation.request import GenerationReference, GenerationRequest, Operation
 from luma_ray.nodes.generation.selection import refusals
 from luma_ray.nodes.media import clips, images
 from luma_ray.nodes.providers.bedrock import LARGEST_PICTURE, LINK_LIFE, Bedrock
@@ -165,21 +165,35 @@ def test_pictures_arrive_as_they_are(bedrock, client):
     assert np.array_equal(work.last.pixels, images.pixels(last))
 
 
-def sized(png: int, jpeg: int) -> StillImage:
-    sizes = {"image/png": png, "image/jpeg": jpeg}
-    return replace(A, encode=lambda media_type: b"x" * sizes[media_type])
+def fitted_for(width: int, height: int, noise: int) -> fitting.Fitted:
+    """A picture of rather more noise than a photograph has, as Bedrock gets it."""
+    pixels = np.random.default_rng(noise).integers(0, noise, (height, width, 3), np.uint8)
+    still = images.still(images.tensor(pixels), name="first_frame")
+    offer, reasons = refusals(BEDROCK, image_to_video(first_frame=still))
+    assert reasons == []
+    return fitting.fitted(still, fitting.limits_of(offer, BEDROCK.title))
 
 
-def test_a_picture_whose_png_is_too_large_goes_as_a_jpeg(client):
-    assert BEDROCK.upload(client, sized(LARGEST_PICTURE, 1)).startswith("data:image/png;base64,")
-    assert BEDROCK.upload(client, sized(LARGEST_PICTURE + 1, 1)).startswith("data:image/jpeg;base64,")
+def test_a_picture_whose_png_is_too_large_goes_as_a_jpeg_of_its_size(client):
+    sent = fitted_for(2000, 1600, 120)
+    told = BEDROCK.upload(client, sent.still)
+    assert told.startswith("data:image/jpeg;base64,")
+    assert len(told) * 3 / 4 < LARGEST_PICTURE
+    assert sent.how == "sent as JPEG (Amazon Bedrock takes files of up to 7 MB)"
 
 
-def test_a_picture_too_large_for_both_is_refused_before_anything_is_sent(client):
-    with pytest.raises(
-        errors.UploadFailed, match=r"up to 7 MB.*1280x720.*has 8 .*Nothing was sent or billed"
-    ):
-        BEDROCK.upload(client, sized(30_000_000, 8_000_000))
+def test_a_picture_with_a_side_that_is_too_long_goes_scaled_down_and_still_without_loss(client):
+    sent = fitted_for(6000, 800, 2)
+    assert (sent.still.width, sent.still.height, sent.still.media_type) == (4096, 546, "image/png")
+    assert sent.how == "6000x800 sent as 4096x546 (Amazon Bedrock takes sides of up to 4096)"
+
+
+def test_a_picture_that_would_be_too_narrow_once_it_is_short_enough_is_refused(client):
+    pixels = np.zeros((600, 6000, 3), np.uint8)
+    still = images.still(images.tensor(pixels), name="first_frame")
+    assert refusals(BEDROCK, image_to_video(first_frame=still))[1] == [
+        "the first frame is 6000x600 pixels, and with sides of up to 4096 the shorter would be below 512"
+    ]
 
 
 # -- what is sold -------------------------------------------------------------------------------------------

@@ -10,12 +10,13 @@ from functools import partial
 from typing import Any
 
 import luma_agents
+import numpy as np
 import pytest
 from emulators.luma_agents import FAILURES, USD, LumaAgentsEmulator
 from emulators.server import Fault
 from fakes import picture, text
 from luma_agents.types import VideoOptionsParam
-from luma_ray.nodes.generation import errors
+from luma_ray.nodes.generation import errors, fitting
 from luma_ray.nodes.generation.client import decoding
 from luma_ray.nodes.generation.credentials import Secret
 from luma_ray.nodes.generation.offer import Completed, Failed, Job, Pending
@@ -27,7 +28,7 @@ from luma_ray.nodes.generation.request import (
     StillImage,
 )
 from luma_ray.nodes.generation.selection import refusals
-from luma_ray.nodes.media import clips
+from luma_ray.nodes.media import clips, images
 from luma_ray.nodes.providers.luma_agents import LumaAgents
 from purchase import KEY, A, B, Life, calls, led_to, photograph
 
@@ -163,11 +164,14 @@ def test_a_picture_travels_inside_the_request():
     assert base64.b64decode(told.removeprefix("data:image/png;base64,")) == still.encode("image/png")
 
 
-def test_a_picture_of_more_than_4_mb_travels_as_jpeg():
-    files = {"image/png": bytes(4 * 1024 * 1024 + 1), "image/jpeg": b"jpeg"}
-    still = StillImage(width=1, height=1, sha256=A.sha256, encode=files.__getitem__)
-    told = LUMA.upload(None, still)
-    assert told == f"data:image/jpeg;base64,{base64.b64encode(b'jpeg').decode()}"
+def test_a_picture_of_more_than_4_mb_travels_as_jpeg_and_that_is_said():
+    pixels = np.random.default_rng(0).integers(0, 150, (1200, 1600, 3), np.uint8)
+    still = images.still(images.tensor(pixels), name="first_frame")
+    (offer, *_) = (each for each in LUMA.offers if ("image", "none") in each.keyframes)
+    sent = fitting.fitted(still, fitting.limits_of(offer, LUMA.title))
+    assert sent.how == f"sent as JPEG ({LUMA.title} takes lossless files of up to 4 MB)"
+    told = LUMA.upload(None, sent.still)
+    assert told == f"data:image/jpeg;base64,{base64.b64encode(still.encode('image/jpeg')).decode()}"
     body = LUMA.encode(image_to_video(first_frame=still), {still.sha256: told})
     assert body["video"]["start_frame"]["media_type"] == "image/jpeg"
 

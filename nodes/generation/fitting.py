@@ -63,7 +63,7 @@ def fitted(still: StillImage, *limits: Limits) -> Fitted:
             continue
         sent = _scaled(sent, limit.sides[1] / max(sent.width, sent.height), limits)
         why.append(f"{limit.title} takes sides of up to {limit.sides[1]}")
-    sent, heavy = _light(sent, limits)
+    sent, heavy = _light(still, sent, limits)
     why += heavy
     if sent is still:
         return Fitted(still)
@@ -84,8 +84,10 @@ def named(request: GenerationRequest) -> Iterator[tuple[str, StillImage]]:
         yield "last_frame", request.last_frame
 
 
-def _light(still: StillImage, limits: tuple[Limits, ...]) -> tuple[StillImage, list[str]]:
-    """*still* as a file that is not too large, and whose limits forbade a better one."""
+def _light(
+    original: StillImage, still: StillImage, limits: tuple[Limits, ...]
+) -> tuple[StillImage, list[str]]:
+    """*still* as a file that is not too large, and whose limits forbade a better one; smaller from *original*."""
     kinds = [kind for kind in limits[0].media_types if all(kind in limit.media_types for limit in limits)]
     why: list[str] = []
     for kind in kinds:
@@ -94,11 +96,12 @@ def _light(still: StillImage, limits: tuple[Limits, ...]) -> tuple[StillImage, l
             return (still if kind == still.media_type else replace(still, media_type=kind)), why
         if found not in why:
             why.append(found)
-    smaller, kind = still, kinds[-1]
+    smaller, kind, factor = still, kinds[-1], still.width / original.width
     for _ in range(_ROUNDS):
         most = min(limit.bytes for limit in limits if limit.bytes is not None)
         # A little less than what is to be expected, so that one round is mostly enough.
-        smaller = _scaled(smaller, min(sqrt(most / len(smaller.encode(kind))) * 0.97, 0.9), limits)
+        factor *= min(sqrt(most / len(smaller.encode(kind))) * 0.97, 0.95)
+        smaller = _scaled(original, factor, limits)
         if _too_large(smaller, kind, limits) is None:
             return replace(smaller, media_type=kind), why
     raise _impossible(still, limits)
