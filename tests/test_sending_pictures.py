@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from botocore.client import BaseClient
 from fakes import Desk, FakeClock, Paper, text
 from luma_ray.nodes.generation import errors
 from luma_ray.nodes.generation.fitting import Limits, fitted
@@ -71,10 +72,11 @@ def shot(first_frame, take=1):
 
 def ten_at_once(desk, tensor):
     """Ten shots of ten nodes that were given one IMAGE, started together."""
-    together = threading.Barrier(SHOTS)
+    together, pause = threading.Barrier(SHOTS), threading.Event()
 
     def make(take):
         clock = FakeClock()
+        clock.on_sleep = lambda: pause.wait(0.005)  # or those who wait would keep the one who works from it
         first_frame = images.still(tensor, name="first_frame")
         together.wait()
         return desk.generate(shot(first_frame, take), clock=clock)
@@ -141,31 +143,24 @@ def test_ten_shots_that_start_together_put_their_one_picture_into_a_bucket_once(
 ):
     desk.provider.takes_urls_only = True
     desk.lifecycle = desk.opened(hosts=[S3()])
-    put = []
-    monkeypatch.setattr(
-        "botocore.client.BaseClient._make_api_call",
-        _counting("PutObject", put, _original()),
-    )
+    put, ask = [], BaseClient._make_api_call
+
+    def slowly(self, operation, arguments):
+        """As over a long line: whoever asks whether a picture is there gets the answer when others have asked."""
+        if operation == "PutObject":
+            put.append(arguments["Key"])
+        try:
+            return ask(self, operation, arguments)
+        finally:
+            if operation == "HeadObject":
+                threading.Event().wait(0.5)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", slowly)
     ten_at_once(desk, images.tensor(grain(320, 180, seed=3)))
     assert encoded == ["PNG"]
     assert len(put) == 1
     assert len(list(bucket.objects.all())) == 1
     assert len(desk.provider.submitted) == SHOTS
-
-
-def _original():
-    from botocore.client import BaseClient
-
-    return BaseClient._make_api_call
-
-
-def _counting(name, seen, original):
-    def call(self, operation, arguments):
-        if operation == name:
-            seen.append(arguments["Key"])
-        return original(self, operation, arguments)
-
-    return call
 
 
 def test_another_account_gets_an_upload_of_its_own_of_the_same_file(desk, encoded, monkeypatch):
