@@ -3,7 +3,9 @@ from __future__ import annotations
 import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -118,6 +120,19 @@ def test_bfloat16_is_taken_at_its_own_precision():
 def test_bytes_are_taken_as_levels():
     levels = picture()
     np.testing.assert_array_equal(images.pixels(images.still(torch.from_numpy(levels), name="a")), levels)
+
+
+@pytest.mark.parametrize("rows", [1, 31, 32, 33, 97])
+def test_every_row_is_converted_whatever_their_number(rows):
+    levels = picture(rows, 5, seed=rows)
+    np.testing.assert_array_equal(images.pixels(images.still(images.tensor(levels), name="a")), levels)
+
+
+@pytest.mark.parametrize("row", [0, 40, 99])
+def test_a_value_that_is_no_number_is_found_in_every_row(row):
+    image = torch.zeros(1, 100, 8, 3)
+    image[0, row, 7, 2] = float("nan")
+    assert "NaN or infinity" in refusal(image)
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
@@ -358,6 +373,47 @@ def test_a_file_that_is_no_picture_is_refused(tmp_path):
     path.write_text("<html>")
     with pytest.raises(InvalidInput, match=r"picture\.png cannot be read as a picture"):
         images.read(path)
+
+
+def sixteen_bits(path, pixel_format):
+    """A gradient over all levels of 16 bits, as FFmpeg writes it; and the levels of 8 bits that come nearest."""
+    values = np.linspace(0, 65535, 64 * 48).astype(np.uint16).reshape(48, 64)
+    colours = np.stack([values, values[::-1], values], axis=-1)
+    given = values if pixel_format == "gray16be" else colours
+    frame = av.VideoFrame.from_ndarray(given, format="gray16le" if given.ndim == 2 else "rgb48le")
+    writer = av.CodecContext.create(path.suffix[1:].replace("tif", "tiff"), "w")
+    writer.width, writer.height, writer.time_base = 64, 48, Fraction(1)
+    writer.pix_fmt = pixel_format
+    packets = writer.encode(frame.reformat(format=pixel_format)) + writer.encode(None)
+    path.write_bytes(b"".join(map(bytes, packets)))
+    exact = np.rint(given / 257).astype(np.uint8)
+    return np.stack([exact] * 3, axis=-1) if given.ndim == 2 else exact
+
+
+@pytest.mark.parametrize(
+    ("name", "pixel_format"),
+    [("a.png", "gray16be"), ("a.png", "rgb48be"), ("a.png", "rgba64be"), ("a.tif", "rgb48le")],
+)
+def test_a_file_of_16_bits_is_rounded_to_the_nearest_level(tmp_path, name, pixel_format):
+    path = tmp_path / f"shot %d {name}"
+    exact = sixteen_bits(path, pixel_format)
+    np.testing.assert_array_equal(images.pixels(images.read(path)), exact)
+
+
+def test_a_transparent_file_of_16_bits_is_refused(tmp_path):
+    frame = av.VideoFrame.from_ndarray(np.full((8, 8, 4), 30000, np.uint16), format="rgba64le")
+    writer = av.CodecContext.create("png", "w")
+    writer.width, writer.height, writer.time_base, writer.pix_fmt = 8, 8, Fraction(1), "rgba64be"
+    packets = writer.encode(frame.reformat(format="rgba64be")) + writer.encode(None)
+    (tmp_path / "a.png").write_bytes(b"".join(map(bytes, packets)))
+    with pytest.raises(InvalidInput, match="transparent"):
+        images.read(tmp_path / "a.png")
+
+
+def test_a_file_of_floats_is_refused_instead_of_becoming_black(tmp_path):
+    Image.fromarray(np.full((8, 8), 0.5, np.float32)).save(tmp_path / "a.tiff")
+    with pytest.raises(InvalidInput, match="no levels of colour"):
+        images.read(tmp_path / "a.tiff")
 
 
 def test_a_missing_picture_is_refused(tmp_path):

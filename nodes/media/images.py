@@ -33,6 +33,7 @@ _FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+_DEEPEST: Final = 65535
 _KEPT: Final = 256 * 2**20
 """Bytes of encoded pictures that are kept for the next shot with the same picture."""
 _BAND: Final = 32
@@ -276,12 +277,38 @@ def read(path: Path) -> StillImage:
     """A picture file as a still, turned as its camera noted. Raises InvalidInput."""
     try:
         with Image.open(path) as file:
-            rgba = np.array(ImageOps.exif_transpose(file).convert("RGBA"))
+            rgba = np.array(ImageOps.exif_transpose(_shallow(file, path)).convert("RGBA"))
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise InvalidInput(f"{path} cannot be read as a picture ({type(error).__name__}).") from None
     if rgba[..., 3].min() < 255:
         raise InvalidInput(f"{path} has transparent parts, and video has none: flatten it first.")
     return _still_of(np.ascontiguousarray(rgba[..., :3]))
+
+
+def _shallow(file: Image.Image, path: Path) -> Image.Image:
+    """*file* with 8 bits a colour. Left to itself, Pillow cuts 16 bits off at 255, or drops the lower eight."""
+    numbers = np.asarray(file) if file.mode[0] in "IF" else None
+    if numbers is not None and (file.mode == "F" or numbers.min() < 0 or numbers.max() > _DEEPEST):
+        raise InvalidInput(
+            f"{path} holds numbers that are no levels of colour: save it as PNG with 8 or 16 bits a colour."
+        )
+    if numbers is not None:
+        return _marked(numbers, file)
+    if not any("16" in str(tile[3]) for tile in getattr(file, "tile", ())):
+        return file
+    import av
+
+    # As a stream: a path with a % in it would be taken for a pattern of many names.
+    with path.open("rb") as stream, av.open(stream) as container:
+        deep = next(container.decode(video=0)).to_ndarray(format="rgba64le")
+    return _marked(deep, file)
+
+
+def _marked(deep: npt.NDArray[Any], file: Image.Image) -> Image.Image:
+    """0..65535 as 0..255, rounded, with the note of how the camera was held."""
+    made = Image.fromarray(np.rint(deep / 257.0).astype(np.uint8))
+    made.getexif().update(file.getexif())
+    return made
 
 
 def _still_of(rgb: npt.NDArray[np.uint8]) -> StillImage:
