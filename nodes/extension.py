@@ -33,6 +33,8 @@ NODES: list[type[io.ComfyNode]] = [
     RayCollectGeneration,
     RayKeyframe,
 ]
+DECODED: Final = ("IMAGE", "AUDIO")
+"""Types of outputs that are made only where something is linked to them."""
 COLLECT: Final = "LUMA_RAY_COLLECT"
 """Environment variable: off leaves unfinished generations alone until somebody asks for them."""
 COLLECT_AFTER: Final = 10.0
@@ -54,8 +56,13 @@ def _set_up() -> None:
     """Once, before ComfyUI builds its routes: what linked outputs need, and the pictures of the examples."""
     from server import PromptServer
 
-    ids = frozenset(node.GET_SCHEMA().node_id for node in NODES)
-    PromptServer.instance.add_on_prompt_handler(lambda body: host.mark_linked(body, ids))
+    decoded = {
+        schema.node_id: frozenset(
+            index for index, output in enumerate(schema.outputs) if output.io_type in DECODED
+        )
+        for schema in (node.GET_SCHEMA() for node in NODES)
+    }
+    PromptServer.instance.add_on_prompt_handler(lambda body: host.mark_linked(body, decoded))
     # Long after ComfyUI is there: collecting opens the journal and asks providers.
     collector = routes.register(PromptServer.instance)
     if os.environ.get(COLLECT, "").lower() not in ("off", "0", "no"):

@@ -8,7 +8,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -172,21 +172,25 @@ def library_folder() -> Path:
 
 
 def linked(node: Any) -> frozenset[int]:
-    """The outputs that something is linked to; all of them where ComfyUI did not tell."""
+    """The outputs that are to be decoded; all of them where `mark_linked` did not tell.
+
+    It sees what is queued. Nodes that other nodes put into the graph while it runs, as loops do, it does not see.
+    """
     inputs = ((node.hidden.prompt or {}).get(node.hidden.unique_id) or {}).get("inputs", {})
     told = inputs.get(LINKED)
-    if not isinstance(told, str):
+    if not isinstance(told, str) or not all(index.isdecimal() for index in told.split(",") if index):
         return frozenset(
             range(len(node.define_schema().outputs))
         )  # GET_SCHEMA writes to a class that is locked now
     return frozenset(int(index) for index in told.split(",") if index)
 
 
-def mark_linked(body: dict[str, Any], node_ids: frozenset[str]) -> dict[str, Any]:
-    """Write into a queued prompt which outputs of our nodes are linked.
+def mark_linked(body: dict[str, Any], decoded: Mapping[str, frozenset[int]]) -> dict[str, Any]:
+    """Write into a queued prompt which outputs of our nodes are linked to something that is going to run.
 
     ComfyUI's cache looks only at what goes into a node. With this, linking `frames` later runs the node again,
-    which decodes the clip it has; without it, the cache would hand out the frames that were never decoded.
+    which decodes the clip it has; without it, the cache would hand out the frames that were never decoded. Only
+    *decoded* outputs (by type of node) are told: linking what is there anyway finds the node in the cache.
     """
     prompt = body.get("prompt")
     if not isinstance(prompt, dict):
@@ -197,15 +201,20 @@ def mark_linked(body: dict[str, Any], node_ids: frozenset[str]) -> dict[str, Any
         for node_id, node in prompt.items()
         if isinstance(node, dict) and isinstance(node.get("inputs"), dict)
     }
+    targets = body.get("partial_execution_targets")
+    running = runs.executed(nodes, targets if isinstance(targets, list) else None)
     used: dict[str, set[int]] = {}
-    for node in nodes.values():
-        for value in node["inputs"].values():
-            if isinstance(value, list) and len(value) == 2 and isinstance(value[1], int):
+    for node_id, node in nodes.items():
+        if running is not None and node_id not in running:
+            continue
+        for name, value in node["inputs"].items():
+            if name != LINKED and isinstance(value, list) and len(value) == 2 and isinstance(value[1], int):
                 used.setdefault(str(value[0]), set()).add(value[1])
     for node_id, node in nodes.items():
-        if str(node.get("class_type")) in node_ids:
-            # A string: a list of two would be read as a link.
-            node["inputs"][LINKED] = ",".join(map(str, sorted(used.get(node_id, ()))))
+        own = decoded.get(str(node.get("class_type")))
+        if own is not None:
+            # A string: a list of two would be read as a link. What a prompt says of itself is not believed.
+            node["inputs"][LINKED] = ",".join(map(str, sorted(own & used.get(node_id, set()))))
     return body
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from .generation.errors import LimitReached
@@ -53,8 +54,11 @@ def check(studio: Studio, run: str, prompt: dict[str, Any]) -> None:
         raise LimitReached(refusal)
 
 
-def executed(prompt: dict[str, Any]) -> set[str] | None:
-    """The nodes that ComfyUI will run: those that lead to an output. None where that cannot be told."""
+def executed(prompt: Mapping[str, Any], targets: Collection[Any] | None = None) -> set[str] | None:
+    """The nodes that ComfyUI will run: those that lead to an output. None where that cannot be told.
+
+    With *targets* (a part of the graph is queued) those that lead to an output among these.
+    """
     try:
         known = importlib.import_module("nodes").NODE_CLASS_MAPPINGS
     except (ImportError, AttributeError):
@@ -62,7 +66,7 @@ def executed(prompt: dict[str, Any]) -> set[str] | None:
     ends = [
         node_id
         for node_id, node in prompt.items()
-        if getattr(known.get(node.get("class_type")), "OUTPUT_NODE", False)
+        if (targets is None or node_id in targets) and _may_end(known, node.get("class_type"))
     ]
     if not ends:
         return None
@@ -74,6 +78,12 @@ def executed(prompt: dict[str, Any]) -> set[str] | None:
             inputs = prompt[node_id].get("inputs", {}).values()
             ends += [str(value[0]) for value in inputs if linked(value)]
     return found
+
+
+def _may_end(known: Mapping[str, Any], kind: Any) -> bool:
+    """Whether a node of this type is an output, or may become one: ComfyUI replaces types that it does not know."""
+    found = known.get(str(kind))
+    return found is None or getattr(found, "OUTPUT_NODE", False) is True
 
 
 def _run() -> str:

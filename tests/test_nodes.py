@@ -555,11 +555,11 @@ def test_a_broken_node_does_not_keep_the_others_from_being_marked(graph, broken)
         "12:5": {"class_type": "RayTextToVideo", "inputs": {}},
         "3": {
             "class_type": "SaveVideo",
-            "inputs": {"video": ["12:5", 1], "list": {"__value__": ["12:5", 0]}},
+            "inputs": {"images": ["12:5", 0], "video": ["12:5", 1], "list": {"__value__": ["12:5", 2]}},
         },
     }
     (handler,) = graph.host.server.on_prompt_handlers
-    assert handler({"prompt": prompt})["prompt"]["12:5"]["inputs"] == {"_linked": "1"}
+    assert handler({"prompt": prompt})["prompt"]["12:5"]["inputs"] == {"_linked": "0"}
 
 
 def test_concepts_chain_and_reach_the_provider_each_once(at_luma, luma):

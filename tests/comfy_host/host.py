@@ -187,17 +187,21 @@ class Host:
         prompt: dict[str, Any],
         client_id: str | None = "tests",
         extra_data: dict[str, Any] | None = None,
+        **others: Any,
     ) -> Future[Result]:
-        """POST /prompt: the result once it ran. What does not pass the checks never runs."""
+        """POST /prompt: the result once it ran. What does not pass the checks never runs.
+
+        *others* go into the body: `partial_execution_targets` are played.
+        """
         if self.worker_dead:
             raise RuntimeError(
                 "A CancelledError killed the prompt worker; ComfyUI would have to be restarted."
             )
         body = json.loads(
-            json.dumps({"prompt": prompt, "client_id": client_id, "extra_data": extra_data or {}})
+            json.dumps({"prompt": prompt, "client_id": client_id, "extra_data": extra_data or {}, **others})
         )
         body = self.server.trigger_on_prompt(body)
-        outputs, errors = validate(body["prompt"], self.nodes)
+        outputs, errors = validate(body["prompt"], self.nodes, body.get("partial_execution_targets"))
         result = Result(prompt=body["prompt"], node_errors=errors)
         if outputs:
             execution = Execution(self, str(uuid.uuid4()), outputs, body["extra_data"], result)

@@ -58,12 +58,21 @@ def nested(node: type[ComfyNode], given: dict[str, Any], values: dict[str, Any])
     return {**values, **result}
 
 
-def validate(prompt: Prompt, nodes: dict[str, type[ComfyNode]]) -> tuple[list[str], dict[str, list[str]]]:
-    """The output nodes that may run, and what is wrong with which node. Converts constants in place."""
+def validate(
+    prompt: Prompt, nodes: dict[str, type[ComfyNode]], targets: list[str] | None = None
+) -> tuple[list[str], dict[str, list[str]]]:
+    """The output nodes that may run, and what is wrong with which node. Converts constants in place.
+
+    With *targets* only these outputs, as where the interface queues a part of a graph.
+    """
     for node_id, node in prompt.items():
         if node.get("class_type") not in nodes:
             return [], {node_id: [f"Node '{node.get('class_type')}' not found."]}
-    outputs = [name for name, node in prompt.items() if nodes[node["class_type"]].SCHEMA.is_output_node]
+    outputs = [
+        name
+        for name, node in prompt.items()
+        if nodes[node["class_type"]].SCHEMA.is_output_node and (targets is None or name in targets)
+    ]
     if not outputs:
         return [], {"": ["Prompt has no outputs"]}
     errors: dict[str, list[str]] = {}
