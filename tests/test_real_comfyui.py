@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -33,6 +34,7 @@ class ComfyUI:
 
     def __init__(self, folder, **environment):
         (folder / "custom_nodes").mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / "tests" / "probe_nodes.py", folder / "custom_nodes" / "probe_nodes.py")
         if not (folder / "custom_nodes" / "luma-ray").exists():
             (folder / "custom_nodes" / "luma-ray").symlink_to(ROOT)
         with socket.socket() as free:
@@ -52,9 +54,9 @@ class ComfyUI:
     def get(self, path):
         return requests.get(self.address + path, timeout=30).json()
 
-    def queue(self, prompt):
-        """Queue *prompt*; what `finished` takes."""
-        body = {"prompt": prompt, "client_id": "tests", "prompt_id": str(uuid.uuid4())}
+    def queue(self, prompt, **others):
+        """Queue *prompt*, with *others* in the body; what `finished` takes."""
+        body = {"prompt": prompt, "client_id": "tests", "prompt_id": str(uuid.uuid4()), **others}
         reply = requests.post(self.address + "/prompt", json=body, timeout=30)
         assert reply.status_code == 200, reply.text
         return reply.json()["prompt_id"]
@@ -70,6 +72,25 @@ class ComfyUI:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(0.1)
         raise AssertionError(f"not finished: {self.log.read_text()[-2000:]}")
+
+    def ran(self, prompt, **others):
+        """The history of *prompt*, which must succeed."""
+        history = self.finished(self.queue(prompt, **others))
+        assert history["status"]["status_str"] == "success", history["status"]["messages"]
+        return history
+
+    @contextlib.contextmanager
+    def memory(self):
+        """By how many bytes the process grew at most meanwhile, as a list of one."""
+        process = Path("/proc") / str(self.process.pid)
+        (process / "clear_refs").write_text("5")
+        before, grown = self._bytes("VmRSS"), []
+        yield grown
+        grown.append(self._bytes("VmHWM") - before)
+
+    def _bytes(self, name):
+        status = (Path("/proc") / str(self.process.pid) / "status").read_text()
+        return int(re.search(rf"^{name}:\s+(\d+) kB$", status, re.MULTILINE)[1]) * 1024
 
     def end(self, *, killed=False):
         (self.process.kill if killed else self.process.terminate)()
@@ -189,3 +210,121 @@ def test_an_interrupt_is_a_cancel_and_not_an_error(tmp_path):
     assert "execution_error" not in kinds
     assert again["status"]["status_str"] == "success"
     assert len(luma.creates) == 1
+
+
+# -- frames only where they are linked ----------------------------------------------------------------------
+
+FRAMES, VIDEO, LAST = range(3)
+FRAMES_OF_THE_FOX = 121 * 960 * 540 * 3 * 4
+"""Bytes."""
+
+
+@pytest.fixture(scope="module")
+def at_luma(tmp_path_factory):
+    """A ComfyUI with Luma's emulator."""
+    from emulators.luma import LumaEmulator
+
+    with LumaEmulator(polls_until_done=1) as luma:
+        running = ComfyUI(tmp_path_factory.mktemp("comfyui"), **luma.environment())
+        running.luma = luma
+        yield running
+        running.end()
+
+
+def look(output, node="1"):
+    return {"class_type": "ProbeLook", "inputs": {"images": [node, output]}}
+
+
+def pictures(history, node):
+    """What ProbeLook saw, for each time that it ran."""
+    return history["outputs"].get(node, {}).get("pictures")
+
+
+def ran_again(history):
+    """The nodes that were not in the cache."""
+    (cached,) = (told["nodes"] for name, told in history["status"]["messages"] if name == "execution_cached")
+    return {"1", "2", "3"} - set(cached)
+
+
+def test_memory_proves_that_frames_are_decoded_only_where_they_are_linked(at_luma):
+    shot = fox(at_luma.info, "memory")
+    shot["1"]["inputs"]["provider"] = "animatic"
+    at_luma.ran(shot)
+    shot["2"]["inputs"]["filename_prefix"] = "y"
+    with at_luma.memory() as only_video:
+        at_luma.ran(shot)
+    with at_luma.memory() as with_frames:
+        history = at_luma.ran({**shot, "3": look(FRAMES)})
+    with at_luma.memory() as without_again:
+        at_luma.ran(shot)
+    print(f"grown by {[round(each[0] / 1e6) for each in (only_video, with_frames, without_again)]} MB")
+    assert pictures(history, "3") == [121]
+    assert only_video[0] < FRAMES_OF_THE_FOX / 10
+    assert with_frames[0] > FRAMES_OF_THE_FOX * 0.95
+    assert without_again[0] < FRAMES_OF_THE_FOX / 10
+
+
+def test_linking_frames_later_and_unlinking_them_asks_nobody(at_luma):
+    shot = fox(at_luma.info, "later")
+    at_luma.ran(shot)
+    asked = len(at_luma.luma.requests)
+    assert pictures(at_luma.ran({**shot, "3": look(FRAMES)}), "3") == [121]
+    at_luma.ran(shot)
+    assert pictures(at_luma.ran({**shot, "3": look(LAST)}), "3") == [1]
+    assert len(at_luma.luma.requests) == asked
+
+
+def test_linking_a_video_beside_frames_runs_nothing_again(at_luma):
+    shot = fox(at_luma.info, "beside")
+    at_luma.ran({"1": shot["1"], "3": look(LAST)})
+    history = at_luma.ran({**shot, "3": look(LAST)})
+    assert ran_again(history) == {"2"}
+
+
+def test_a_part_of_a_graph_is_queued_and_decodes_only_for_itself(at_luma):
+    shot = fox(at_luma.info, "in part")
+    shot["1"]["inputs"]["provider"] = "animatic"
+    at_luma.ran(shot)
+    shot["2"]["inputs"]["filename_prefix"] = "z"
+    whole = {**shot, "3": look(FRAMES)}
+    with at_luma.memory() as grown:
+        history = at_luma.ran(whole, partial_execution_targets=["2"])
+    assert grown[0] < FRAMES_OF_THE_FOX / 10
+    assert ran_again(history) == {"2", "3"}  # the Ray node was in the cache, as the video alone had left it
+    assert pictures(history, "3") is None
+    assert pictures(at_luma.ran(whole, partial_execution_targets=["3"]), "3") == [121]
+
+
+@pytest.mark.parametrize("stale", [None, "", "1", "0,1,2,3"])
+def test_a_node_that_comes_into_the_graph_as_it_runs_decodes_everything(at_luma, stale):
+    """No handler sees it; and a loop copies what stands in the original."""
+    shot = fox(at_luma.info, f"expanded {stale}")["1"]
+    if stale is not None:
+        shot["inputs"]["_linked"] = stale
+    expand = {"class_type": "ProbeExpand", "inputs": {"node": json.dumps(shot), "output": FRAMES}}
+    history = at_luma.ran({"1": expand, "2": look(0)})
+    assert pictures(history, "2") == [121]
+
+
+def test_each_of_a_list_of_prompts_has_its_frames(at_luma):
+    shot = fox(at_luma.info)
+    shot["1"]["inputs"]["prompt"] = ["4", 0]
+    words = {"class_type": "ProbeList", "inputs": {"words": "a red fox,a white fox"}}
+    history = at_luma.ran({**shot, "3": look(FRAMES), "4": words})
+    assert pictures(history, "3") == [121, 121]
+
+
+@pytest.mark.parametrize("mark", ["0,1,2,3", "", "many", 7, ["1", 0]])
+def test_a_mark_that_comes_with_a_prompt_changes_nothing(at_luma, mark):
+    shot = fox(at_luma.info, "marked")
+    shot["1"]["inputs"]["_linked"] = mark
+    history = at_luma.ran({**shot, "3": look(LAST)})
+    assert pictures(history, "3") == [1]
+    (_, _, prompt, *_) = history["prompt"]
+    assert prompt["1"]["inputs"]["_linked"] == "2"
+
+
+def test_ids_of_subgraphs_are_marked_like_others(at_luma):
+    shot = fox(at_luma.info, "inside")
+    history = at_luma.ran({"12:5": shot["1"], "12:7:3": look(FRAMES, "12:5")})
+    assert pictures(history, "12:7:3") == [121]
