@@ -47,7 +47,7 @@ class ProbeExpand:
         return {"required": {"node": ("STRING", {"default": ""}), "output": ("INT", {"default": 0})}}
 
     @classmethod
-    def VALIDATE_INPUTS(cls, node):  # noqa: ARG003, N802
+    def VALIDATE_INPUTS(cls, node):  # noqa: N802
         return True
 
     def expand(self, node, output):
