@@ -188,6 +188,16 @@ def test_a_picture_with_a_side_that_is_too_long_goes_scaled_down_and_still_witho
     assert sent.how == "6000x800 sent as 4096x546 (Amazon Bedrock takes sides of up to 4096)"
 
 
+def test_a_picture_with_too_long_sides_is_bought_with_scaled_down_and_the_clip_says_so(bedrock, life):
+    frame = photograph(40, width=5000, height=3000)
+    clip = life.buy(image_to_video(first_frame=frame))
+    (work,) = bedrock.creates
+    assert work.first.pixels.shape == (2458, 4096, 3)
+    note = "first_frame 5000x3000 sent as 4096x2458 (Amazon Bedrock takes sides of up to 4096)"
+    assert note in life.reports.words
+    assert note in clip.notes
+
+
 def test_a_picture_that_would_be_too_narrow_once_it_is_short_enough_is_refused(client):
     pixels = np.zeros((600, 6000, 3), np.uint8)
     still = images.still(images.tensor(pixels), name="first_frame")

@@ -609,6 +609,14 @@ def test_a_picture_goes_to_comfys_storage_without_the_key(router):
     assert router.leaks == []
 
 
+def test_a_lossy_picture_is_told_as_what_it_is(router):
+    still = replace(photograph(40), media_type="image/jpeg")
+    COMFY.upload(client_for(router), still)
+    grant, put = router.requests
+    assert grant.json == {"file_name": f"{still.sha256[:32]}.jpg", "content_type": "image/jpeg"}
+    assert (put.body, put.headers["Content-Type"]) == (still.encode("image/jpeg"), "image/jpeg")
+
+
 @pytest.mark.parametrize(
     "place", [("POST", "/customers/storage"), ("PUT", "/storage/*")], ids=["the grant", "the file"]
 )

@@ -423,6 +423,15 @@ def test_a_picture_is_uploaded_as_a_file_that_carries_the_hash_of_its_pixels(emu
     assert file.metadata == {"picture": still.sha256}
 
 
+def test_a_smaller_picture_carries_the_hash_of_the_one_that_was_asked_for(emulator):
+    still = replace(photograph(40), media_type="image/jpeg", reduced_from="ef" * 32)
+    REPLICATE.upload(client_for(emulator), still)
+    (file,) = emulator.files.values()
+    assert file.content == still.encode("image/jpeg")
+    assert (file.name, file.content_type) == (f"{'ef' * 16}.jpg", "image/jpeg")
+    assert file.metadata == {"picture": "ef" * 32}
+
+
 @pytest.mark.parametrize(
     ("fault", "words"),
     [

@@ -12,6 +12,7 @@ import pytest
 from botocore.client import BaseClient
 from fakes import Desk, FakeClock, Paper, text
 from luma_ray.nodes.generation import errors
+from luma_ray.nodes.generation.credentials import Credentials
 from luma_ray.nodes.generation.fitting import Limits, fitted
 from luma_ray.nodes.generation.hosting import Hosting
 from luma_ray.nodes.generation.offer import Job
@@ -379,6 +380,28 @@ def test_a_place_with_a_limit_of_its_own_gets_a_file_within_it(desk):
     assert shelf.published[0][0] == "image/jpeg"
     assert shelf.published[0][1] <= 60_000
     assert "first_frame sent as JPEG (Shelf takes files of up to 0.06 MB)" in clip.notes
+
+
+def test_a_smaller_picture_is_known_again_by_the_hash_of_the_one_that_was_asked_for():
+    asked = still(300, 200, seed=23)
+    sent = fitted(asked, SMALL).still
+    assert sent.sha256 != asked.sha256
+    assert sent.original == asked.sha256
+    assert fitted(asked, Limits(title="Paper", bytes=50_000)).still.original == asked.sha256
+
+
+def test_in_a_bucket_each_form_of_a_picture_has_a_name_of_its_own(bucket, tmp_path):
+    asked = still(200, 100, levels=120, seed=24)
+    smaller, lossy = fitted(asked, SMALL).still, fitted(asked, Limits(title="Paper", bytes=40_000)).still
+    for each in (asked, smaller, lossy, smaller):
+        S3().publish(each, Credentials(tmp_path), FakeClock())
+    kept = {item.key.removeprefix(f"luma-ray/{asked.sha256}"): item.get() for item in bucket.objects.all()}
+    assert {name: file["ContentType"] for name, file in kept.items()} == {
+        ".png": "image/png",
+        "-100x50.png": "image/png",
+        ".jpg": "image/jpeg",
+    }
+    assert kept[".jpg"]["Body"].read() == lossy.file
 
 
 def test_an_unusable_picture_costs_nothing_and_uploads_nothing(desk):

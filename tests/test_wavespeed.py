@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import requests
 from emulators import clips as pictures
@@ -23,6 +24,7 @@ from luma_ray.nodes.generation.request import GenerationRequest, Operation
 from luma_ray.nodes.generation.selection import refusals
 from luma_ray.nodes.hosting.s3 import S3
 from luma_ray.nodes.hosting.wavespeed import WaveSpeedStorage
+from luma_ray.nodes.media import images
 from luma_ray.nodes.providers.wavespeed import WaveSpeed
 from purchase import URLS, A, Life, calls, led_to, photograph, refused
 from wavespeed import Client as Sdk
@@ -807,6 +809,15 @@ def test_a_picture_goes_through_its_storage_and_becomes_the_first_frame(wavespee
     assert "uploading 320x180 to WaveSpeedAI's storage" in life.reports.words
     assert wavespeed.leaks == []
     assert "http" not in str({**vars(life.row()), "job": None})
+
+
+def test_a_picture_over_the_20_mb_of_its_storage_goes_as_jpeg_and_the_node_says_so(wavespeed, life):
+    grain = np.random.default_rng(0).integers(0, 200, (2000, 3800, 3), np.uint8)
+    life.buy(image_to_video(first_frame=images.still(images.tensor(grain), name="first_frame")))
+    (upload,) = wavespeed.uploads.values()
+    assert upload.content_type == "image/jpeg"
+    assert upload.size < 20_000_000
+    assert "first_frame sent as JPEG (WaveSpeedAI's storage takes files of up to 20 MB)" in life.reports.words
 
 
 def test_a_picture_is_uploaded_once_for_many_clips(wavespeed, life):

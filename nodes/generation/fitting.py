@@ -67,6 +67,8 @@ def fitted(still: StillImage, *limits: Limits) -> Fitted:
     why += heavy
     if sent is still:
         return Fitted(still)
+    if sent.sha256 != still.sha256:
+        sent = replace(sent, reduced_from=still.sha256)
     became = f"{still.width}x{still.height} sent as {sent.width}x{sent.height}"
     if (sent.width, sent.height) == (still.width, still.height):
         became = "sent as"

@@ -87,7 +87,7 @@ class WebHosting(Hosting):
                 setting=credentials.setting,
             )
             with decoding(self.title):
-                name = f"{still.sha256[:32]}.{still.suffix}"
+                name = f"{still.original[:32]}.{still.suffix}"
                 return self.store(client, still.file, still.media_type, name)
         except UploadFailed:
             raise

@@ -46,6 +46,13 @@ class StillImage:
     """The whole picture at another width and height; None where nothing here can do that."""
     media_type: str = field(default="image/png", compare=False)
     """As what it is sent: without loss, unless its provider takes no file that large."""
+    reduced_from: str = field(default="", compare=False)
+    """Hash of the pixels that were asked for, where these are fewer of them."""
+
+    @property
+    def original(self) -> str:
+        """Hash of the picture that was asked for, by which a job is known again wherever it stands."""
+        return self.reduced_from or self.sha256
 
     @property
     def file(self) -> bytes:

@@ -45,7 +45,8 @@ class S3(Hosting):
             ) from None
         bucket = credentials.setting("LUMA_RAY_S3_BUCKET")
         prefix = credentials.setting("LUMA_RAY_S3_PREFIX").strip("/") or "luma-ray"
-        place = {"Bucket": bucket, "Key": f"{prefix}/{still.sha256}.{still.suffix}"}
+        size = f"-{still.width}x{still.height}" if still.reduced_from else ""
+        place = {"Bucket": bucket, "Key": f"{prefix}/{still.original}{size}.{still.suffix}"}
         try:
             client = _client(credentials)
             if not _exists(client, place):

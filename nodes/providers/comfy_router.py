@@ -263,7 +263,7 @@ class ComfyRouter(Provider):
     def upload(self, client: Client, still: StillImage) -> str:
         """Put it into Comfy's storage, as ComfyUI's own nodes do: a signed link to put it there, one to read it."""
         kind = still.media_type
-        asked = {"file_name": f"{still.sha256[:32]}.{still.suffix}", "content_type": kind}
+        asked = {"file_name": f"{still.original[:32]}.{still.suffix}", "content_type": kind}
         try:
             given = client.call("POST", "customers/storage", asked)
             client.send_file(text(given["upload_url"]), still.file, {"Content-Type": kind})

@@ -178,8 +178,8 @@ class Replicate(Provider):
         A small picture could go along as a data: URL. But only a file carries our hash of its pixels, by which
         `reconcile` knows a job again.
         """
-        named = {"metadata": json.dumps({"picture": still.sha256})}
-        file = (f"{still.sha256[:32]}.{still.suffix}", still.file, still.media_type)
+        named = {"metadata": json.dumps({"picture": still.original})}
+        file = (f"{still.original[:32]}.{still.suffix}", still.file, still.media_type)
         try:
             reply = client.call("POST", _at(client, "files"), named, files={"content": file})
         except GenerationError as error:
