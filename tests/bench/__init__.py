@@ -1,1 +1,1 @@
-"""Measurements, as ratios in one run: `make bench`."""
+"""What the pack takes in time and memory, beside the floors and what else there is: `python tests/bench`."""

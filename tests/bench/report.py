@@ -1,0 +1,112 @@
+"""What was measured, as the tables of docs/benchmarks.md and the figures that the README quotes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from luma_ray.nodes.tables import markdown
+
+from .plan import Column, Part
+
+DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
+FIGURES, PAGE = DOCS / "benchmarks.json", DOCS / "benchmarks.md"
+NOTHING = "-"
+
+ABOUT = (
+    "Made by `make bench`; the raw figures are in [benchmarks.json](benchmarks.json). Each trial runs in a new "
+    "process, and those of a table take turns, round by round. Columns of ratios are medians of the ratios within a "
+    "round: on a shared machine times drift, ratios stay. Memory is the peak beyond what the process held when "
+    "everything was imported. CPU seconds are those of all cores."
+)
+
+Values = Mapping[str, Sequence[float]]
+
+
+def load() -> dict[str, Any]:
+    """The figures of the last full run."""
+    found: dict[str, Any] = json.loads(FIGURES.read_text("utf-8"))
+    return found
+
+
+def page(told: Mapping[str, Any], parts: Sequence[Part]) -> str:
+    """All of it, for docs/benchmarks.md."""
+    text = [
+        "# Benchmarks",
+        ABOUT,
+        markdown(("machine", ""), machine(told)),
+    ]
+    for part in parts:
+        if part.name in told["parts"]:
+            text += [f"## {part.title}", part.about, *tables(part, told["parts"][part.name])]
+    return "\n\n".join(text) + "\n"
+
+
+def machine(told: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """On what, with what, and when."""
+    versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
+    return [
+        *((name, str(words)) for name, words in told["machine"].items()),
+        ("with", versions),
+        ("on", told["date"]),
+    ]
+
+
+def tables(part: Part, told: Mapping[str, Any]) -> Iterator[str]:
+    """One table for each group, and what was skipped."""
+    groups: dict[str, dict[str, Values]] = {}
+    for row in told["rows"]:
+        groups.setdefault(row["group"], {})[row["name"]] = row["values"]
+    for group, rows in groups.items():
+        columns = [
+            column
+            for column in part.columns
+            if any(cell(column, values, rows) != NOTHING for values in rows.values())
+        ]
+        header = (group, *(column.header for column in columns))
+        yield markdown(header, [(name, *(cell(c, of, rows) for c in columns)) for name, of in rows.items()])
+    if told["skipped"]:
+        words = [
+            f"{' '.join(filter(None, [one['group'], one['name']]))}: {one['why']}" for one in told["skipped"]
+        ]
+        yield "Skipped: " + "; ".join(words) + "."
+
+
+def cell(column: Column, values: Values, rows: Mapping[str, Values]) -> str:
+    """What stands in *column* for a row with *values* among *rows*."""
+    found = figure(column, values, rows)
+    return NOTHING if found is None else f"{found / column.divided:.{column.digits}f}"
+
+
+def figure(column: Column, values: Values, rows: Mapping[str, Values]) -> float | None:
+    """The number of it; None where there is none."""
+    mine = values.get(column.measure)
+    if not mine:
+        return None
+    if column.against or column.over:
+        beside = rows.get(column.against, {}) if column.against else values
+        mine = ratios(mine, beside.get(column.over or column.measure, ()))
+    if not mine:
+        return None
+    if column.pick == "share":
+        return sorted(mine)[int(0.95 * len(mine))]
+    return {"min": min, "median": median, "max": max}[column.pick](mine)
+
+
+def ratios(mine: Sequence[float], others: Sequence[float]) -> list[float]:
+    """Value by value where they were measured in turn; else by the other's median."""
+    if len(mine) == len(others):
+        return [value / other for value, other in zip(mine, others, strict=True) if other]
+    return [value / median(others) for value in mine] if others and median(others) else []
+
+
+def short(told: Any) -> Any:
+    """The same with numbers of six digits: the rest is noise."""
+    if isinstance(told, float):
+        return float(f"{told:.6g}")
+    if isinstance(told, dict):
+        return {name: short(value) for name, value in told.items()}
+    return [short(value) for value in told] if isinstance(told, list) else told
