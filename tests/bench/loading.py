@@ -72,7 +72,7 @@ def pyav(path: str) -> Work:
 
 def opencv(path: str) -> Work:
     """OpenCV as most write it: a list of arrays, stacked."""
-    cv2 = _opencv()
+    cv2 = opencv_module()
     import numpy as np
     import torch
 
@@ -87,7 +87,7 @@ def opencv(path: str) -> Work:
 
 def suite(path: str) -> Work:
     """As VideoHelperSuite's Load Video works (read 2026-11-21): OpenCV, each frame as floats, then `fromiter`."""
-    cv2 = _opencv()
+    cv2 = opencv_module()
     import numpy as np
     import torch
 
@@ -137,16 +137,17 @@ def comfyui(path: str) -> Work:
     return lambda: input_impl.VideoFromFile(path).get_components().images
 
 
-def _read_once(path: str) -> None:
-    """So that nobody waits for the disk."""
-    Path(path).read_bytes()
-
-
-def _opencv() -> Any:
+def opencv_module() -> Any:
+    """`cv2`, where it is installed."""
     try:
         return importlib.import_module("cv2")
     except ImportError:
         raise Unavailable("opencv-python-headless is not installed") from None
+
+
+def _read_once(path: str) -> None:
+    """So that nobody waits for the disk."""
+    Path(path).read_bytes()
 
 
 def _read_with(cv2: Any, path: str) -> Iterator[Any]:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import decoding
+from . import colours, decoding, encoding, frames, previews
 
-PARTS = (decoding.PART,)
+PARTS = (decoding.PART, frames.PART, colours.PART, encoding.PART, previews.PART)
