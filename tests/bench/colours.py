@@ -70,8 +70,8 @@ PART = Part(
     name="colour",
     title="Colours",
     about=(
-        "Levels of 255 between the frames and an exact conversion in floats, chroma sited to the left, of clips whose "
-        "YUV values are known. *bias*: the mean of the channel that is off the most; a bias adds up where clips go "
+        "Levels of 255 between the frames and an exact conversion in floats, chroma sited to the left, of clips "
+        "whose YUV values are known. *bias*: the mean of the channel that is off the most; it adds up where clips go "
         "through it again and again."
     ),
     columns=(

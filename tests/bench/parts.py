@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
-from . import colours, decoding, encoding, frames, previews
+from . import colours, decoding, encoding, frames, graphs, journals, kinds, polling, previews, shots, starting
 
-PARTS = (decoding.PART, frames.PART, colours.PART, encoding.PART, previews.PART)
+PARTS = (
+    decoding.PART,
+    frames.PART,
+    colours.PART,
+    kinds.PART,
+    encoding.PART,
+    previews.PART,
+    graphs.PART,
+    shots.PART,
+    polling.PART,
+    journals.PART,
+    starting.PART,
+)

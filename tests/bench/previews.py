@@ -75,7 +75,7 @@ def plan(bench: Bench) -> Iterator[Trial]:
         sizes = {"tiny": footage.TINY}
     for group, size in sizes.items():
         for name, wishes in SCENES.items():
-            if size.seconds == hd.seconds and size.height == hd.height or name == "a camera over a picture":
+            if (size.seconds == hd.seconds and size.height == hd.height) or name == "a camera over a picture":
                 yield Trial(
                     way="bench.previews:scene", name=name, group=group, options={"size": size, **wishes}
                 )

@@ -37,13 +37,15 @@ def measured(way: str, options: dict[str, Any], repeats: int = 1) -> Rows:
     work, after = prepared if isinstance(prepared, tuple) else (prepared, lambda result: {})
     rows = Rows({"": {}})
     for _ in range(repeats):
-        found = _once(work, after, rows)
+        found = _once(work, after)
+        if isinstance(found, Rows):
+            return found
         for measure, value in found.items():
             rows[""].setdefault(measure, []).append(value)
     return rows
 
 
-def _once(work: Callable[[], Any], after: Callable[[Any], dict[str, float]], rows: Rows) -> dict[str, float]:
+def _once(work: Callable[[], Any], after: Callable[[Any], dict[str, float]]) -> dict[str, float] | Rows:
     gc.collect()
     before = _peak(forget=True)
     cpu, began = _cpu(), time.perf_counter()
@@ -52,8 +54,7 @@ def _once(work: Callable[[], Any], after: Callable[[Any], dict[str, float]], row
     if before is not None:
         found["memory"] = float((_peak() or 0) - before)
     if isinstance(result, Rows):
-        rows.update(result)
-        return found
+        return result
     if hasattr(result, "nbytes"):
         found["output"] = float(result.nbytes)
     return found | after(result)
