@@ -12,7 +12,7 @@ RUN := PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY)
 help:
 	@echo "make demo   text, image, keyframes and extend, offline and free -> demo_output/"
 	@echo "make test   lint, types and all tests"
-	@echo "make bench  how soon a finished job is known, and for how many requests"
+	@echo "make bench  time and memory of everything -> docs/benchmarks.md; about 15 minutes, PARTS=decode,encode for less"
 	@echo "make soak   thousands of schedules of faults and of broken clips; many minutes"
 	@echo "make tables the tables of the README and the help pages, anew from what the providers are"
 	@echo "make clean  remove what these made"
@@ -33,8 +33,11 @@ types: $(VENV)/test.stamp
 tests: $(VENV)/test.stamp
 	$(BIN)/pytest tests
 
+# What cannot be installed here is left out of the tables, and named there.
 bench: $(VENV)/test.stamp
-	$(RUN) tests/bench/polling.py
+	-$(RUN) -m pip install --quiet --editable ".[bench]"
+	$(RUN) tests/bench --parts "$(PARTS)"
+	$(RUN) tests/pages.py
 
 soak: $(VENV)/test.stamp
 	$(RUN) tests/soak.py

@@ -1,5 +1,7 @@
 """The tables in the README and the help pages, made from the providers: `make tables` writes them anew.
 
+So is docs/benchmarks.md, and what the README quotes of it: from the figures of the last `make bench`.
+
 A table stands between two comments, which are not shown: `<!-- table: jobs -->` and `<!-- end of table -->`. Its
 name is one of `TABLES`.
 """
@@ -16,6 +18,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     import conftest  # noqa: F401 - the pack under its name
 
+from bench import quotes, report
+from bench.parts import PARTS
 from luma_ray.nodes.generation.hosting import Hosting, WebHosting
 from luma_ray.nodes.generation.offer import Offer, Provider
 from luma_ray.nodes.generation.request import Operation
@@ -144,6 +148,7 @@ TABLES: dict[str, Callable[[], tuple[Row, Iterable[Row]]]] = {
     "jobs": lambda: (("provider", "at a time", "a stop", "a lost answer", "a clip is kept"), jobs(PAID)),
     "collecting": lambda: (SOLD, collecting(PAID)),
     "stops": lambda: (("a job that runs", "at"), stops(PAID)),
+    "bench": lambda: (quotes.HEADER, quotes.rows(report.load())),
     "experimental": lambda: (("experimental", "why"), experimental(PAID)),
 }
 
@@ -158,10 +163,16 @@ def filled(page: str) -> str:
     return re.sub(between, table, page, flags=re.DOTALL)
 
 
+def measured() -> str:
+    """The page of benchmarks."""
+    return report.page(report.load(), PARTS)
+
+
 def main() -> None:
     """Write the tables of every page."""
     for page in PAGES:
         page.write_text(filled(page.read_text("utf-8")), "utf-8", newline="\n")
+    report.PAGE.write_text(measured(), "utf-8", newline="\n")
 
 
 def _names(providers: Iterable[Provider]) -> str:

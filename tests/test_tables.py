@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pages
 import pytest
+from bench import report
 from fakes import Paper, Reconciling
 from luma_ray.nodes import tables
 from luma_ray.nodes.generation.hosting import WebHosting
@@ -37,6 +38,10 @@ def prose(page) -> str:
 def test_a_page_has_its_tables_as_the_providers_make_them(page):
     text = page.read_text("utf-8")
     assert pages.filled(text) == text, "stale: run `make tables`"
+
+
+def test_the_page_of_benchmarks_is_made_of_the_figures_of_the_last_run():
+    assert report.PAGE.read_text("utf-8") == pages.measured(), "stale: run `make tables`"
 
 
 @EACH_PAGE

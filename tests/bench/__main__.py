@@ -47,11 +47,12 @@ def main(arguments: list[str] | None = None) -> int:
                 broken.append(str(error))
                 say(f"{part.name}: BROKEN: {error}")
     told["seconds"] = round(time.monotonic() - began)
-    page = report.page(told, PARTS)
+    figures = report.kept(told)
+    page = report.page(json.loads(figures), PARTS)
     print(page)
     if not (broken or chosen.quick or names):
-        report.FIGURES.write_text(json.dumps(report.short(told), indent=1) + "\n", "utf-8", newline="\n")
-        report.PAGE.write_text(report.page(report.load(), PARTS), "utf-8", newline="\n")
+        report.FIGURES.write_text(figures, "utf-8", newline="\n")
+        report.PAGE.write_text(page, "utf-8", newline="\n")
         say(f"written: {report.PAGE}")
     for words in broken:
         print(f"BROKEN: {words}", file=sys.stderr)

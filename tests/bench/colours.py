@@ -10,6 +10,7 @@ from typing import Any
 from . import loading
 from .plan import OURS, Bench, Column, Part, Skip, Trial, in_comfyui
 
+COMFYUI = "ComfyUI's `get_components`"
 WAYS = {
     OURS: "ours",
     "PyAV": "pyav",
@@ -57,9 +58,7 @@ def plan(bench: Bench) -> Iterator[Trial | Skip]:
         trial = partial(_options, path, exact)
         for row, called in WAYS.items():
             yield Trial(way="bench.colours:way", name=row, group=words, options=trial(called))
-        yield in_comfyui(
-            way="bench.colours:way", name="ComfyUI's `get_components`", group=words, options=trial("comfyui")
-        )
+        yield in_comfyui(way="bench.colours:way", name=COMFYUI, group=words, options=trial("comfyui"))
 
 
 def _options(path: Path, exact: Path, name: str) -> dict[str, str]:

@@ -25,31 +25,21 @@ def plan(bench: Bench) -> Iterator[Trial | Skip]:
         (footage.TINY,) if bench.tiny else (footage.HD,) if bench.quick else (footage.HD, footage.FULL_HD)
     ):
         given = {"path": str(footage.clip(bench.folder, size))}
-        ours = partial(Trial, way="bench.loading:ours", group=size.name, needs=1.1 * size.output)
-        yield ours(name=OURS, options=given)
-        yield Trial(way="bench.loading:decoding", name=DECODE, group=size.name, options=given)
+        shared = {"group": size.name, "rounds": 3 if size is footage.FULL_HD else 0}
+        trial = partial(Trial, **shared, options=given)
+        whole = 1.1 * size.output
+        yield trial(way="bench.loading:ours", name=OURS, needs=whole)
+        yield trial(way="bench.loading:decoding", name=DECODE)
         shape = [size.frames, size.height, size.width, 3]
-        yield Trial(
-            way="bench.loading:writing",
-            name=WRITE,
-            group=size.name,
-            options={"shape": shape},
-            needs=size.output,
-        )
-        yield in_comfyui(
-            way="bench.loading:comfyui", name=COMFYUI, group=size.name, options=given, needs=2.2 * size.output
-        )
+        yield trial(way="bench.loading:writing", name=WRITE, options={"shape": shape}, needs=whole)
+        yield in_comfyui(way="bench.loading:comfyui", name=COMFYUI, **shared, options=given, needs=2 * whole)
         for name, (way, times_output) in OTHERS.items():
-            yield Trial(
-                way=f"bench.loading:{way}",
-                name=name,
-                group=size.name,
-                options=given,
-                needs=times_output * size.output,
-            )
-        half = [size.width // 2, size.height // 2]
-        yield ours(name="Luma Ray, half the size", options={**given, "size": half})
-        yield ours(name="Luma Ray, every second frame", options={**given, "step": 2})
+            yield trial(way=f"bench.loading:{way}", name=name, needs=times_output * size.output)
+        if size is not footage.FULL_HD:
+            half = {**given, "size": [size.width // 2, size.height // 2]}
+            yield trial(way="bench.loading:ours", name="Luma Ray, half the size", options=half)
+            second = {**given, "step": 2}
+            yield trial(way="bench.loading:ours", name="Luma Ray, every second frame", options=second)
 
 
 PART = Part(

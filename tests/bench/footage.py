@@ -70,15 +70,16 @@ def pictures(size: Size) -> Iterator[Rgb]:
         yield np.rint((np.asarray(seen, np.float32) + grain).clip(0, 255)).astype(np.uint8)
 
 
-def clip(folder: Path, size: Size, *, every: int = 250) -> Path:
+def clip(folder: Path, size: Size, *, every: int = 250, codec: str = "libx264") -> Path:
     """An MP4 of it, made once: x264, crf 18, bt709, a keyframe *every* so many frames at least."""
-    path = folder / f"{size.name.replace(', ', '-').replace(' ', '')}-{every}.mp4"
+    name = f"{size.name} {every} {codec} {Path(size.picture).stem}"
+    path = folder / f"{name.replace(', ', '-').replace(' ', '-')}.mp4"
     if path.is_file():
         return path
     unfinished = path.with_suffix(".unfinished")
     with av.open(str(unfinished), "w", format="mp4") as container:
-        options = {"crf": "18", "preset": "medium", "g": str(every)}
-        stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options=options)
+        options = {"crf": "18", "preset": "medium"} if codec == "libx264" else {"qscale": "2"}
+        stream = container.add_stream(codec, rate=FRAMES_PER_SECOND, options={**options, "g": str(every)})
         stream.width, stream.height, stream.pix_fmt = size.width, size.height, "yuv420p"
         context = stream.codec_context
         context.colorspace = context.color_primaries = context.color_trc = context.color_range = _BT709

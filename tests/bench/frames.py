@@ -12,6 +12,7 @@ from . import footage
 from .loading import opencv_module
 from .plan import OURS, Bench, Column, Part, Skip, Trial, times
 
+WHOLE = "all frames, then the last"
 FLOOR = "floor: what must be decoded, two threads"
 
 Work = tuple[Callable[[], Any], Callable[[Any], dict[str, float]]]
@@ -106,7 +107,7 @@ def plan(bench: Bench) -> Iterator[Trial | Skip]:
         yield trial(way="bench.frames:last", name=OURS)
         yield trial(way="bench.frames:floor", name=FLOOR)
         yield trial(way="bench.frames:first", name="Luma Ray, the first frame")
-        yield trial(way="bench.frames:whole", name="all frames, then the last", needs=1.1 * size.output)
+        yield trial(way="bench.frames:whole", name=WHOLE, needs=1.1 * size.output)
         yield trial(way="bench.frames:sought", name="OpenCV, sought")
 
 

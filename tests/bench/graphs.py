@@ -16,6 +16,11 @@ from .rows import fill
 from .serving import served
 
 CLIPS = 4
+NONE, ONE, TWO = (
+    "bought, `video` linked",
+    "`frames` of one clip linked afterwards",
+    "`frames` of two clips linked afterwards",
+)
 
 
 def graph(
@@ -101,19 +106,19 @@ def plan(bench: Bench) -> Iterator[Trial]:
     size = footage.TINY if bench.tiny else footage.HD if bench.quick else footage.FULL_HD
     asked = footage.HD if bench.tiny else size
     given = {"size": asked, "clip": str(footage.clip(bench.folder, size))}
-    name = "bought, `video` linked"
-    yield Trial(way="bench.graphs:graph", name=name, group=_group(asked), options={**given, "frames": 0})
-    for frames, words in ((1, "one clip"), (2, "two clips")):
+    yield Trial(way="bench.graphs:graph", name=NONE, group=group(asked), options={**given, "frames": 0})
+    for frames, name in ((1, ONE), (2, TWO)):
         yield Trial(
             way="bench.graphs:graph",
-            name=f"`frames` of {words} linked afterwards",
-            group=_group(asked),
+            name=name,
+            group=group(asked),
             options={**given, "frames": frames, "bought": True},
             needs=1.1 * frames * size.output,
         )
 
 
-def _group(size: footage.Size) -> str:
+def group(size: footage.Size) -> str:
+    """What the table is called."""
     return f"four clips, {size.name}"
 
 

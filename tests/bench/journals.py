@@ -13,6 +13,9 @@ from .plan import Bench, Part, Trial, times
 from .rows import fill
 from .trial import Rows, Unavailable
 
+SQLITE, POSTGRESQL = "SQLite, a file", "PostgreSQL, over a socket"
+CLAIM = "claim, within all limits"
+
 
 def sqlite(count: int, repeats: int) -> Callable[[], Rows]:
     """In a file, as an artist has it."""
@@ -71,7 +74,7 @@ def _operations(url: str, count: int, repeats: int, end: Callable[[], None]) -> 
             return result
 
         for number in range(repeats):
-            made = timed("claim, within all limits", claim, number)
+            made = timed(CLAIM, claim, number)
             timed("submitted", journal.submitted, made, Job(id=f"new-{number}"))
             timed("completed", completed, made)
             assert timed("find by fingerprint", journal.live, dice.choice(known), 1)
@@ -90,10 +93,8 @@ def _operations(url: str, count: int, repeats: int, end: Callable[[], None]) -> 
 def plan(bench: Bench) -> Iterator[Trial]:
     """In both databases."""
     given = {"count": 100, "repeats": 3} if bench.tiny else {"count": 10_000, "repeats": 200}
-    yield Trial(way="bench.journals:sqlite", name="SQLite", group="SQLite, a file", options=given)
-    yield Trial(
-        way="bench.journals:postgresql", name="PostgreSQL", group="PostgreSQL, over a socket", options=given
-    )
+    yield Trial(way="bench.journals:sqlite", name="SQLite", group=SQLITE, options=given)
+    yield Trial(way="bench.journals:postgresql", name="PostgreSQL", group=POSTGRESQL, options=given)
 
 
 PART = Part(

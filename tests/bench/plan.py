@@ -25,6 +25,8 @@ class Trial:
     options: Mapping[str, Any] = field(default_factory=dict)
     repeats: int = 1
     """How often in one process."""
+    rounds: int = 0
+    """In how many rounds, where that is not all of them."""
     needs: float = 0.0
     """Bytes of memory."""
     python: str = sys.executable

@@ -12,9 +12,10 @@ from .plan import Bench, Column, Part, Trial, times
 
 Wishes = dict[str, Any]
 
+TRAVEL = "a camera over a picture"
 SCENES: dict[str, Wishes] = {
     "a title card": {},
-    "a camera over a picture": {"first": True},
+    TRAVEL: {"first": True},
     "the same, with three camera moves": {"first": True, "concepts": ["orbit_left", "handheld", "zoom_in"]},
     "a loop over a picture": {"first": True, "loop": True},
     "an arrival at a picture": {"last": True},
@@ -75,7 +76,7 @@ def plan(bench: Bench) -> Iterator[Trial]:
         sizes = {"tiny": footage.TINY}
     for group, size in sizes.items():
         for name, wishes in SCENES.items():
-            if (size.seconds == hd.seconds and size.height == hd.height) or name == "a camera over a picture":
+            if (size.seconds == hd.seconds and size.height == hd.height) or name == TRAVEL:
                 yield Trial(
                     way="bench.previews:scene", name=name, group=group, options={"size": size, **wishes}
                 )

@@ -69,9 +69,7 @@ def tables(part: Part, told: Mapping[str, Any]) -> Iterator[str]:
         header = (group, *(column.header for column in columns))
         yield markdown(header, [(name, *(cell(c, of, rows) for c in columns)) for name, of in rows.items()])
     if told["skipped"]:
-        words = [
-            f"{' '.join(filter(None, [one['group'], one['name']]))}: {one['why']}" for one in told["skipped"]
-        ]
+        words = dict.fromkeys(f"{one['name']} ({one['why']})" for one in told["skipped"])
         yield "Skipped: " + "; ".join(words) + "."
 
 
@@ -103,10 +101,29 @@ def ratios(mine: Sequence[float], others: Sequence[float]) -> list[float]:
     return [value / median(others) for value in mine] if others and median(others) else []
 
 
-def short(told: Any) -> Any:
-    """The same with numbers of six digits: the rest is noise."""
-    if isinstance(told, float):
-        return float(f"{told:.6g}")
-    if isinstance(told, dict):
-        return {name: short(value) for name, value in told.items()}
-    return [short(value) for value in told] if isinstance(told, list) else told
+def kept(told: Mapping[str, Any]) -> str:
+    """The figures as JSON: numbers of five digits, one line a row, of many values every hundredth part."""
+    rows = {name: [_short(row) for row in part["rows"]] for name, part in told["parts"].items()}
+    parts = {
+        name: {**part, "rows": [f"@{name}{number}@" for number in range(len(rows[name]))]}
+        for name, part in told["parts"].items()
+    }
+    text = json.dumps({**told, "parts": parts}, indent=1)
+    for name, some in rows.items():
+        for number, row in enumerate(some):
+            text = text.replace(f'"@{name}{number}@"', json.dumps(row))
+    return text + "\n"
+
+
+def _short(row: Mapping[str, Any]) -> dict[str, Any]:
+    values = {
+        measure: [float(f"{value:.5g}") for value in _fewer(some)] for measure, some in row["values"].items()
+    }
+    return {**row, "values": values}
+
+
+def _fewer(values: Sequence[float]) -> Sequence[float]:
+    if len(values) <= 101:
+        return values
+    ordered = sorted(values)
+    return [ordered[round(part * (len(ordered) - 1) / 100)] for part in range(101)]

@@ -42,7 +42,7 @@ def run(part: Part, bench: Bench, say: Callable[[str], None]) -> dict[str, Any]:
         shift = number * len(trials) // rounds
         for trial in trials[shift:] + trials[:shift]:
             key = trial.group, trial.name
-            if key in skipped:
+            if key in skipped or 0 < trial.rounds <= number:
                 continue
             found = once(trial)
             if isinstance(found, str):

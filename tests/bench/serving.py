@@ -21,10 +21,17 @@ def served(clip: str, seconds: float) -> Iterator[None]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        os.environ.update(json.loads(process.stdout.readline()))
+        told = json.loads(process.stdout.readline())
+        before = {name: os.environ.get(name) for name in told}
+        os.environ.update(told)
         try:
             yield
         finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
             process.stdin.close()
             process.wait(30)
 

@@ -16,6 +16,7 @@ from .pack import ROOT
 from .plan import Bench, Part, Skip, Trial, in_comfyui, times
 from .trial import Unavailable
 
+STAND_IN, COMFYUI = "the pack, in the tests' ComfyUI", "the pack, in ComfyUI itself"
 COMFYUI_HAS = ("torch", "numpy", "PIL.Image", "av", "requests", "aiohttp.web", "sqlalchemy", "yaml", "psutil")
 """What is imported in its process before any pack is."""
 
@@ -70,8 +71,8 @@ def command_line() -> Callable[[], object]:
 
 def plan(bench: Bench) -> Iterator[Trial | Skip]:
     """In the three."""
-    yield Trial(way="bench.starting:stand_in", name="the pack, in the tests' ComfyUI")
-    yield in_comfyui(way="bench.starting:comfyui", name="the pack, in ComfyUI itself")
+    yield Trial(way="bench.starting:stand_in", name=STAND_IN)
+    yield in_comfyui(way="bench.starting:comfyui", name=COMFYUI)
     yield Trial(way="bench.starting:command_line", name="the command line, nothing imported before")
 
 
