@@ -36,7 +36,7 @@ tests: $(VENV)/test.stamp
 # What cannot be installed here is left out of the tables, and named there.
 bench: $(VENV)/test.stamp
 	-$(RUN) -m pip install --quiet --editable ".[bench]"
-	$(RUN) tests/bench --parts "$(PARTS)"
+	$(RUN) tests/bench --parts "$(PARTS)" $(if $(ROUNDS),--rounds $(ROUNDS))
 	$(RUN) tests/pages.py
 
 soak: $(VENV)/test.stamp

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 
 import pytest
 from bench import quotes, report, running, trial
@@ -26,9 +27,10 @@ def table(columns, rows=ROWS, skipped=()):
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
-def test_each_way_of_a_part_works_and_fills_its_columns(part, bench):
+def test_each_way_of_a_part_works_and_fills_its_columns(part, bench, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     planned = list(part.plan(bench))
-    ways = {one.way: one for one in reversed(planned) if isinstance(one, Trial)}
+    ways = {(one.way, *one.options): one for one in reversed(planned) if isinstance(one, Trial)}
     rows, skipped = [], []
     for one in ways.values():
         try:
@@ -77,7 +79,7 @@ def test_a_way_that_breaks_is_an_error_and_no_figure(capsys):
 def test_trials_take_turns_and_those_that_are_skipped_are_named(monkeypatch, bench):
     ran = []
 
-    def once(trial):
+    def once(trial, folder):
         ran.append(trial.name)
         return "no wheel" if trial.name == "c" else {"": {"wall": [float(len(ran))]}}
 

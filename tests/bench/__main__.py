@@ -1,4 +1,4 @@
-"""Measure: `python tests/bench [--quick] [--parts decode,encode]`; without either it writes docs/benchmarks.md."""
+"""Measure: `python tests/bench [--quick | --parts decode,encode]`; without these it writes docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python tests/bench", description=(__doc__ or "").partition(":")[0])
     parser.add_argument("--quick", action="store_true", help="one round, and nothing that takes long")
     parser.add_argument("--parts", default="", help=f"only these: {','.join(part.name for part in PARTS)}")
+    parser.add_argument("--rounds", type=int, default=1000, help="no more than so many of each part")
     chosen = parser.parse_args(arguments)
     names = [name for name in chosen.parts.replace(",", " ").split() if name]
     unknown = sorted(set(names) - {part.name for part in PARTS})
@@ -38,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     told = {**machine.told(), "parts": {}}
     broken = []
     with tempfile.TemporaryDirectory(prefix="luma-ray-bench-") as folder:
-        bench = Bench(folder=Path(folder), quick=chosen.quick)
+        bench = Bench(folder=Path(folder), quick=chosen.quick, most=chosen.rounds)
         for part in parts:
             say(f"{part.name}: {part.title}")
             try:

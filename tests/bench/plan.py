@@ -78,12 +78,14 @@ class Bench:
     """For what is made on the way; removed in the end."""
     quick: bool = False
     """One round of everything that does not take long."""
+    most: int = 1000
+    """Rounds of any part."""
     tiny: bool = False
     """Sizes for a test of the bench itself."""
 
     def rounds(self, part: Part) -> int:
         """How often everything of *part* is measured."""
-        return 1 if self.quick or self.tiny else part.rounds
+        return 1 if self.quick or self.tiny else min(part.rounds, self.most)
 
 
 def times(

@@ -41,7 +41,9 @@ def page(told: Mapping[str, Any], parts: Sequence[Part]) -> str:
     ]
     for part in parts:
         if part.name in told["parts"]:
-            text += [f"## {part.title}", part.about, *tables(part, told["parts"][part.name])]
+            rounds = told["parts"][part.name]["rounds"]
+            about = f"{part.about} {rounds} round{'s' * (rounds > 1)}."
+            text += [f"## {part.title}", about, *tables(part, told["parts"][part.name])]
     return "\n\n".join(text) + "\n"
 
 

@@ -44,7 +44,7 @@ def run(part: Part, bench: Bench, say: Callable[[str], None]) -> dict[str, Any]:
             key = trial.group, trial.name
             if key in skipped or 0 < trial.rounds <= number:
                 continue
-            found = once(trial)
+            found = once(trial, bench.folder)
             if isinstance(found, str):
                 skipped[key] = found
                 continue
@@ -65,8 +65,8 @@ def run(part: Part, bench: Bench, say: Callable[[str], None]) -> dict[str, Any]:
     }
 
 
-def once(trial: Trial) -> dict[str, dict[str, list[float]]] | str:
-    """The rows that *trial* gives, or why there are none. Raises Broken."""
+def once(trial: Trial, folder: Path | None = None) -> dict[str, dict[str, list[float]]] | str:
+    """The rows that *trial* gives, or why there are none; what it leaves behind is in *folder*. Raises Broken."""
     free = _free_memory()
     if free is not None and trial.needs + SPARE > free:
         return f"it needs {trial.needs / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free"
@@ -76,7 +76,7 @@ def once(trial: Trial) -> dict[str, dict[str, list[float]]] | str:
         # No keys and no journal of whoever runs it.
         done = subprocess.run(
             command,
-            env={**_environment(), **trial.environment},
+            env={**_environment(), **({"TMPDIR": str(folder)} if folder else {}), **trial.environment},
             capture_output=True,
             text=True,
             timeout=LONGEST,
