@@ -46,10 +46,10 @@ PART = Part(
     name="decode",
     title="A clip to frames",
     about=(
-        "H.264 (x264 at fast, crf 18, bt709, 24 frames a second) of a camera move over a photograph, with grain, to float32 "
-        "[frames, height, width, 3]. *of ours*: how many times the pack's own time. *memory*: times the bytes of the "
-        "frames that come out. The floors are what no way can be faster than: the decoding alone, and the writing of "
-        "the result alone."
+        "H.264 (x264 at fast, crf 18, bt709, 24 frames a second) of a camera move over a photograph with grain, to "
+        "float32 [frames, height, width, 3]. *of ours*: how many times the pack's own time. *memory*: times the "
+        "bytes of the frames that come out. The floors are what no way can be faster than: the decoding alone, and "
+        "the writing of the result alone."
     ),
     columns=(
         *times(),
