@@ -184,7 +184,9 @@ PART = Part(
     title="Kinds of files",
     about=(
         f"Clips of {FRAMES} frames. Levels of 255 between the frames and an exact conversion, in floats, of what the "
-        "decoder of each gives. A frame that holds whole levels alone is 0.25 off on average."
+        "decoder of each gives. A frame that holds whole levels alone is 0.25 off on average. Where a file does not "
+        "say where its chroma sits, as VP9, AV1, ProRes and FFV1 here, the exact conversion has it to the left, and "
+        "FFmpeg's converter in the middle."
     ),
     columns=(
         Column("frames", "frames", digits=0),
