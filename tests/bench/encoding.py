@@ -67,11 +67,12 @@ def shots(size: list[Any], pictures: int) -> Callable[[], None]:
     return work
 
 
-def film(size: list[Any]) -> tuple[Callable[[], Path], Callable[[Path], dict[str, float]]]:
-    """An IMAGE batch as an MP4."""
-    from luma_ray.nodes.media import clips
+def film(levels: str) -> tuple[Callable[[], Path], Callable[[Path], dict[str, float]]]:
+    """An IMAGE batch as an MP4; *levels* is a file with the frames as uint8."""
+    import numpy as np
+    from luma_ray.nodes.media import clips, images
 
-    frames, path = _frames(size), _place()
+    frames, path = images.tensor(np.load(levels)), _place()
 
     def work() -> Path:
         clips.write_tensor(frames, path, footage.FRAMES_PER_SECOND)
@@ -80,14 +81,14 @@ def film(size: list[Any]) -> tuple[Callable[[], Path], Callable[[Path], dict[str
     return work, _file_megabytes
 
 
-def comfyui(frames: str) -> tuple[Callable[[], Path], Callable[[Path], dict[str, float]]]:
-    """The same, as ComfyUI's Create Video and Save Video do it; *frames* is a file with the levels."""
+def comfyui(levels: str) -> tuple[Callable[[], Path], Callable[[Path], dict[str, float]]]:
+    """The same, as ComfyUI's Create Video and Save Video do it."""
     import numpy as np
 
     sys.path.insert(0, os.environ["COMFYUI_DIR"])
     sys.argv[1:] = ["--cpu"]
     latest, torch = import_module("comfy_api.latest"), import_module("torch")
-    images = torch.from_numpy(np.load(frames)).float() / 255
+    images = torch.from_numpy(np.load(levels)).float() / 255
     path = _place()
 
     def work() -> Path:
@@ -130,18 +131,11 @@ def plan(bench: Bench) -> Iterator[Trial | Skip]:
             options={"size": size, "pictures": pictures},
         )
     group = f"frames to an MP4, {size.name}"
-    yield Trial(
-        way="bench.encoding:film", name=OURS, group=group, options={"size": size}, needs=2 * size.output
-    )
-    frames = bench.folder / "frames.npy"
-    _levels(size, frames)
-    yield in_comfyui(
-        way="bench.encoding:comfyui",
-        name="ComfyUI's Create Video, Save Video",
-        group=group,
-        options={"frames": str(frames)},
-        needs=2 * size.output,
-    )
+    levels = bench.folder / "levels.npy"
+    _save_levels(size, levels)
+    given = {"options": {"levels": str(levels)}, "group": group, "needs": 2 * size.output}
+    yield Trial(way="bench.encoding:film", name=OURS, **given)
+    yield in_comfyui(way="bench.encoding:comfyui", name="ComfyUI's Create Video, Save Video", **given)
     other = size._replace(picture="luma-ray-coffee.jpg")
     first = footage.clip(bench.folder, size)
     for name, codec in (("of one kind", "libx264"), ("the second another codec", "mpeg4")):
@@ -154,17 +148,17 @@ def plan(bench: Bench) -> Iterator[Trial | Skip]:
         )
 
 
-def _frames(size: list[Any], count: int | None = None) -> Any:
+def _frames(size: list[Any], count: int) -> Any:
     """The first *count* frames of a clip as IMAGE."""
     import numpy as np
     from luma_ray.nodes.media import images
 
     kind = footage.Size(*size)
     pictures = footage.pictures(kind)
-    return images.tensor(np.stack([next(pictures) for _ in range(count or kind.frames)]))
+    return images.tensor(np.stack([next(pictures) for _ in range(count)]))
 
 
-def _levels(size: footage.Size, path: Path) -> None:
+def _save_levels(size: footage.Size, path: Path) -> None:
     import numpy as np
 
     np.save(path, np.stack(list(footage.pictures(size))))
