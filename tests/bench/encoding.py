@@ -193,4 +193,5 @@ PART = Part(
         Column("memory, MB", "memory", divided=1e6, digits=0),
     ),
     plan=plan,
+    rounds=2,
 )

@@ -101,4 +101,5 @@ PART = Part(
         Column("memory, MB", "memory", divided=1e6, digits=0),
     ),
     plan=plan,
+    rounds=2,
 )
