@@ -17,12 +17,13 @@ WAYS = {
     "OpenCV, VideoHelperSuite": "opencv",
     "torchcodec": "torchcodec",
 }
+TAGGED, FULL_RANGE = "HD, bt709, tagged", "HD, bt709, full range"
 CLIPS = {
     # words: matrix, tag, full range, width, height
-    "HD, bt709, tagged": ("bt709", "bt709", False, 1280, 720),
+    TAGGED: ("bt709", "bt709", False, 1280, 720),
     "HD, bt709, untagged": ("bt709", None, False, 1280, 720),
     "SD, bt601, untagged": ("bt601", None, False, 640, 360),
-    "bt709, full range": ("bt709", "bt709", True, 1280, 720),
+    FULL_RANGE: ("bt709", "bt709", True, 1280, 720),
 }
 
 

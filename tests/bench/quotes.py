@@ -91,9 +91,9 @@ def _last(figures: Figures) -> tuple[str, str, str]:
 
 
 def _colours(figures: Figures) -> Iterator[tuple[str, str, str]]:
-    from .colours import CLIPS, COMFYUI, WAYS
+    from .colours import COMFYUI, FULL_RANGE, TAGGED, WAYS
 
-    for group in CLIPS:
+    for group in (TAGGED, FULL_RANGE):
         said = {
             name: _words(
                 (figures.middle("colour", group, name, "mean"), "{:.2f} levels off"),

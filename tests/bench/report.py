@@ -78,7 +78,10 @@ def tables(part: Part, told: Mapping[str, Any]) -> Iterator[str]:
 def cell(column: Column, values: Values, rows: Mapping[str, Values]) -> str:
     """What stands in *column* for a row with *values* among *rows*."""
     found = figure(column, values, rows)
-    return NOTHING if found is None else f"{found / column.divided:.{column.digits}f}"
+    if found is None:
+        return NOTHING
+    # Rounded, and nothing added: a bias that rounds to -0.00 is none.
+    return f"{round(found / column.divided, column.digits) + 0.0:.{column.digits}f}"
 
 
 def figure(column: Column, values: Values, rows: Mapping[str, Values]) -> float | None:
