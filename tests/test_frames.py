@@ -4,6 +4,7 @@ import struct
 import subprocess
 import sys
 import textwrap
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from luma_ray.nodes.generation.errors import BrokenClip, Interrupted, InvalidInput
-from luma_ray.nodes.media import clips, colour, frames
+from luma_ray.nodes.media import clips, colour, frames, memory, reading
 
 TESTS = Path(__file__).parent
 WIDTH, HEIGHT = 192, 108
@@ -147,14 +148,14 @@ def test_frames_that_an_edit_list_cuts_away_do_not_show(tmp_path):
 
 def test_a_clip_with_more_frames_than_packets_is_decoded_whole(clip, whole, monkeypatch):
     line = replace(clips.timeline(clip), frames=4, times=(), keyframes=())
-    monkeypatch.setattr(clips, "timeline", lambda path: line)
+    monkeypatch.setattr(clips, "timeline", lambda path, **_: line)
     assert torch.equal(frames.decode(clip), whole)
     assert torch.equal(frames.decode(clip, count=9), whole[:9])
 
 
 def test_a_clip_with_fewer_frames_than_packets_is_cut(clip, whole, monkeypatch):
     line = replace(clips.timeline(clip), frames=50, times=(), keyframes=())
-    monkeypatch.setattr(clips, "timeline", lambda path: line)
+    monkeypatch.setattr(clips, "timeline", lambda path, **_: line)
     assert torch.equal(frames.decode(clip), whole)
 
 
@@ -229,22 +230,59 @@ def test_a_clip_whose_download_broke_off_is_a_broken_clip(tmp_path, clip, look):
         look(path)
 
 
-def test_decoding_stops_before_the_next_frame_when_asked(clip):
+@pytest.mark.parametrize("look", [frames.decode, frames.first_frame, frames.last_frame])
+def test_nothing_is_opened_for_somebody_who_has_left(tmp_path, look):
+    with pytest.raises(Interrupted, match="stays at"):
+        look(tmp_path / "no such clip.mp4", stopped=lambda: True)
+
+
+@pytest.fixture
+def stuck(monkeypatch):
+    """A decoder that is busy with one frame for as long as the test takes."""
+    freed, entered, left = threading.Event(), threading.Event(), threading.Event()
+    packets = reading.OpenClip.packets
+
+    def slow(self):
+        for number, packet in enumerate(packets(self)):
+            if number == 3:
+                entered.set()
+                freed.wait(30)
+                left.set()
+            yield packet
+
+    monkeypatch.setattr(reading.OpenClip, "packets", slow)
+    yield entered
+    freed.set()
+    assert left.wait(30)
+
+
+@pytest.mark.parametrize("look", [frames.decode, frames.last_frame])
+def test_decoding_stops_while_the_decoder_is_busy(clip, stuck, look):
+    with pytest.raises(Interrupted, match="stays at"):
+        look(clip, stopped=stuck.is_set)
+
+
+def test_decoding_stops_at_the_next_packet_once_nobody_waits(clip):
     asked = []
 
     def stopped():
         asked.append(None)
-        return len(asked) == 5
+        return len(asked) == 37
 
-    with pytest.raises(Interrupted, match="stays at"):
-        frames.decode(clip, stopped=stopped)
-    assert len(asked) == 5
+    # 31 packets are read to count the frames; the sixth after those is one of the frames before the start.
+    with (
+        reading.OpenClip(clip, stopped=stopped) as opened,
+        pytest.raises(Interrupted, match="stays at"),
+    ):
+        list(opened.pictures(clips.timeline(clip, clip=opened), start=9))
+    assert len(asked) == 37
 
 
-def test_progress_grows_to_1_frame_by_frame(clip):
+def test_progress_grows_to_1(clip):
     told = []
     frames.decode(clip, step=3, progress=told.append)
-    assert told == [pytest.approx(number / 10) for number in range(1, 11)]
+    assert told == sorted(set(told))
+    assert told[-1] == 1
 
 
 def test_what_fails_while_converting_is_raised_to_the_caller(clip, monkeypatch):
@@ -311,7 +349,7 @@ def test_free_memory_respects_the_limit_of_a_container(tmp_path, monkeypatch):
     (tmp_path / "memory.max").write_text("1000000\n")
     (tmp_path / "memory.current").write_text("700000\n")
     (tmp_path / "memory.stat").write_text("anon 1\ninactive_file 200000\n")
-    monkeypatch.setattr(frames, "_CGROUP_ROOT", tmp_path)
+    monkeypatch.setattr(memory, "_CGROUP_ROOT", tmp_path)
     assert frames.free_memory() == 500000
 
 
@@ -319,7 +357,7 @@ def test_no_limit_on_a_container_is_no_limit(tmp_path, monkeypatch):
     (tmp_path / "memory.max").write_text("max\n")
     (tmp_path / "memory.current").write_text("700000\n")
     (tmp_path / "memory.stat").write_text("inactive_file 0\n")
-    monkeypatch.setattr(frames, "_CGROUP_ROOT", tmp_path)
+    monkeypatch.setattr(memory, "_CGROUP_ROOT", tmp_path)
     assert frames.free_memory() != 0
 
 

@@ -6,7 +6,6 @@ Only the first video stream is read. Sound is neither read nor written here.
 from __future__ import annotations
 
 import uuid
-from bisect import bisect_right
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,10 +19,11 @@ import numpy.typing as npt
 from ..generation.errors import BrokenClip, InvalidInput
 from .colour import Bt709Writer, RgbReader
 from .images import check_shape, eight_bit
-from .opening import ANY, RAY_PIXELS, Bounds, opened, soon
+from .opening import ANY, RAY_PIXELS, Bounds, explained, soon
+from .reading import OpenClip
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable
     from pathlib import Path
 
     import torch
@@ -36,8 +36,6 @@ _EXACT_TIMES = ("mov", "matroska")
 
 _FASTEST: Final = 1000
 """Frames a second that are written at most."""
-
-_HDR = {16: "PQ", 18: "HLG"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,8 @@ class Timeline:
     """Time of each frame in the order of showing, in units of the stream; empty if the file is not exact."""
     keyframes: tuple[int, ...]
     """Times at which decoding can start, ascending; empty if `times` is."""
+    order: tuple[int, ...] = ()
+    """Times in the order of decoding, also of what an edit list cuts away; empty if `times` is."""
 
 
 @dataclass(frozen=True)
@@ -89,33 +89,44 @@ def arrived(path: Path) -> ClipFacts:
 
 
 def _inspected(path: Path, bounds: Bounds) -> ClipFacts:
-    line = timeline(path, bounds)
     # Whatever its light: what was paid is kept, also where it cannot become an IMAGE.
-    width, height = shown_size(path, any_light=True, bounds=bounds)
-    last_picture(path, line, any_light=True, bounds=bounds)
+    with OpenClip(path, bounds, any_light=True) as clip:
+        line = timeline(path, bounds, clip=clip)
+        width, height = RgbReader(pixel_shape=clip.pixel_shape).size(_first(clip, line))
+        _last(clip, line)
     return ClipFacts(line.frames, width, height, line.frame_rate, line.seconds, line.has_audio)
 
 
-def timeline(path: Path, bounds: Bounds = ANY) -> Timeline:
+def timeline(path: Path, bounds: Bounds = ANY, *, clip: OpenClip | None = None) -> Timeline:
     """Read the packets of a clip and count its frames; decodes nothing.
+
+    Args:
+        path: the clip.
+        bounds: how far it is trusted.
+        clip: the same, where it is open already and nothing was read of it.
 
     Raises:
         BrokenClip: it is no video, it has no frames or too many, it was cut off, or it takes too long.
     """
-    with opened(path, bounds) as (container, stream):
-        packets: list[_Packet] = []
-        for packet in container.demux(stream):
-            if packet.size:
-                packets.append(_Packet.of(packet))
-            if len(packets) > MOST_FRAMES:
-                raise BrokenClip(
-                    f"{path} has more than {MOST_FRAMES} frames, and that is the most that is read."
-                )
-            bounds.in_time(path)
-        kind, unit = container.format.name.split(",")[0], stream.time_base or Fraction(1)
-        rate = max(Fraction(stream.average_rate or stream.guessed_rate or 0), Fraction(0)) or Fraction(24)
-        has_audio = bool(container.streams.audio)
-        promised = (stream.duration or 0) if kind == "mov" else 0
+    if clip is None:
+        with OpenClip(path, bounds) as clip:
+            return timeline(path, bounds, clip=clip)
+    packets: list[_Packet] = []
+    for packet in clip.packets():
+        if packet.size:
+            packets.append(_Packet.of(packet))
+        if len(packets) > MOST_FRAMES:
+            raise BrokenClip(f"{path} has more than {MOST_FRAMES} frames, and that is the most that is read.")
+    with explained(path):
+        return _timeline(clip, packets)
+
+
+def _timeline(clip: OpenClip, packets: list[_Packet]) -> Timeline:
+    path, container, stream = clip.path, clip.container, clip.stream
+    kind, unit = container.format.name.split(",")[0], stream.time_base or Fraction(1)
+    rate = max(Fraction(stream.average_rate or stream.guessed_rate or 0), Fraction(0)) or Fraction(24)
+    has_audio = bool(container.streams.audio)
+    promised = (stream.duration or 0) if kind == "mov" else 0
     # What an edit list cuts away is decoded, but never shown.
     shown = [packet for packet in packets if not packet.cut]
     if not shown:
@@ -130,22 +141,18 @@ def timeline(path: Path, bounds: Bounds = ANY) -> Timeline:
         raise _broken_off(path, len(packets))
     seconds = float(_span(shown) * unit) or float(len(shown) / rate)
     keyframes = sorted(packet.time for packet in packets if packet.keyframe and packet.time is not None)
-    return Timeline(len(shown), rate, seconds, has_audio, tuple(times), tuple(keyframes))
+    order = tuple(packet.time for packet in packets if packet.time is not None)
+    return Timeline(len(shown), rate, seconds, has_audio, tuple(times), tuple(keyframes), order)
 
 
-def shown_size(path: Path, *, any_light: bool = False, bounds: Bounds = ANY) -> tuple[int, int]:
-    """Width and height after rotation, of the first frame as it decodes. Raises as `pictures` does."""
-    with closing(pictures(path, any_light=any_light, bounds=bounds)) as shown:
-        return RgbReader().size(next(shown))
+def shown_size(path: Path, *, bounds: Bounds = ANY) -> tuple[int, int]:
+    """Width and height as shown, of the first frame as it decodes. Raises as `pictures` does."""
+    with OpenClip(path, bounds) as clip:
+        return RgbReader(pixel_shape=clip.pixel_shape).size(_first(clip, None))
 
 
 def pictures(
-    path: Path,
-    start: int = 0,
-    line: Timeline | None = None,
-    *,
-    any_light: bool = False,
-    bounds: Bounds = ANY,
+    path: Path, start: int = 0, line: Timeline | None = None, *, bounds: Bounds = ANY
 ) -> Generator[av.VideoFrame, None, None]:
     """Decoded frames from number *start* on, in the order of showing, converted to nothing.
 
@@ -154,64 +161,32 @@ def pictures(
 
     Raises:
         BrokenClip: at once, or at the frame that does not decode.
-        InvalidInput: the clip is HDR, and not *any_light* will do.
+        InvalidInput: the clip is HDR.
     """
-    if line is not None and start and start < len(line.times):
-        with closing(_pictures_from(path, line, start)) as shown:
-            first = next(shown, None)
-            if first is not None and first.pts == line.times[start]:
-                yield first
-                yield from shown
-                return
-    with opened(path, bounds) as (container, stream):
-        if not any_light:
-            _refuse_hdr(path, stream)
-        number = 0
-        for packet in container.demux(stream):
-            bounds.in_time(path)
-            for picture in packet.decode():
-                number += 1
-                if number > start:
-                    yield picture
-        if not number:
-            raise BrokenClip(f"No frame of {path} can be decoded.")
-        if line is not None and number <= start < line.frames:
-            raise BrokenClip(
-                f"{path} says that it has {line.frames} frames, and frame {start} does not decode."
-            )
+    with OpenClip(path, bounds) as clip:
+        yield from clip.pictures(line, start)
 
 
-def last_picture(
-    path: Path, line: Timeline, *, any_light: bool = False, bounds: Bounds | None = None
-) -> av.VideoFrame:
-    """The last frame: decoded from the last keyframe on, without the frames that no other is made from.
+def first_frame(path: Path, *, stopped: Callable[[], bool] = never) -> npt.NDArray[np.uint8]:
+    """The first frame as uint8 [height, width, 3]. Raises as `pictures` does, and Interrupted."""
+    with OpenClip(path, stopped=stopped) as clip:
+        return RgbReader(pixel_shape=clip.pixel_shape).pixels(_first(clip, None))
+
+
+def last_frame(path: Path, *, stopped: Callable[[], bool] = never) -> npt.NDArray[np.uint8]:
+    """The last frame as uint8 [height, width, 3], in the memory of one frame.
+
+    It is decoded from the last keyframe on, without the frames that no other is made from.
 
     Raises:
         BrokenClip: it does not decode, or takes too long.
         InvalidInput: the clip is HDR.
+        Interrupted: `stopped` said so.
     """
-    bounds = soon() if bounds is None else bounds
-    last: av.VideoFrame | None = None
-    if line.times:
-        final = line.times[-1]
-        with opened(path, bounds) as (container, stream):
-            if not any_light:
-                _refuse_hdr(path, stream)
-            container.seek(_keyframe_before(line, final), stream=stream)
-            for packet in container.demux(stream):
-                bounds.in_time(path)
-                # The final frame itself may be one that no other is made from.
-                stream.codec_context.skip_frame = "DEFAULT" if packet.pts in (None, final) else "NONREF"
-                for picture in packet.decode():
-                    last = picture
-        if last is not None and last.pts == final:
-            return last
-    with closing(pictures(path, any_light=any_light, bounds=bounds)) as shown:
-        for picture in shown:
-            last = picture
-    if last is None or (line.times and last.pts != line.times[-1]):
-        raise BrokenClip(f"The last frame of {path} cannot be decoded.")
-    return last
+    bounds = soon()
+    with OpenClip(path, bounds, stopped=stopped) as clip:
+        line = timeline(path, bounds, clip=clip)
+        return RgbReader(pixel_shape=clip.pixel_shape).pixels(_last(clip, line))
 
 
 def read(
@@ -228,11 +203,27 @@ def read(
         BrokenClip: at once, or at the frame that does not decode.
         InvalidInput: the clip is HDR.
     """
-    line = timeline(path) if start else None
-    reader = RgbReader(size)
-    with closing(pictures(path, start, line)) as shown:
-        for picture in shown:
+    with OpenClip(path) as clip:
+        line = timeline(path, clip=clip) if start else None
+        reader = RgbReader(size, pixel_shape=clip.pixel_shape)
+        for picture in clip.pictures(line, start):
             yield reader.pixels(picture)
+
+
+def _first(clip: OpenClip, line: Timeline | None) -> av.VideoFrame:
+    with closing(clip.pictures(line, count=1)) as shown:
+        return next(shown)
+
+
+def _last(clip: OpenClip, line: Timeline) -> av.VideoFrame:
+    last: av.VideoFrame | None = None
+    start = len(line.times) - 1 if line.times else 0
+    with closing(clip.pictures(line, start)) as shown:
+        for picture in shown:
+            last = picture
+    if last is None or (line.times and last.pts != line.times[-1]):
+        raise BrokenClip(f"The last frame of {clip.path} cannot be decoded.")
+    return last
 
 
 def write(
@@ -318,30 +309,6 @@ def _span(packets: list[_Packet]) -> int:
 
 def _broken_off(path: Path, packets: int) -> BrokenClip:
     return BrokenClip(f"{path} is cut off: it ends in or after frame {packets}, and promises more.")
-
-
-def _refuse_hdr(path: Path, stream: VideoStream) -> None:
-    curve = _HDR.get(stream.codec_context.color_trc)
-    if curve is not None:
-        raise InvalidInput(
-            f"{path} is HDR video ({curve}), and an IMAGE has ordinary brightness: convert it to SDR (bt709) first."
-        )
-
-
-def _keyframe_before(line: Timeline, time: int) -> int:
-    """The time of the last keyframe at or before *time*."""
-    return line.keyframes[max(bisect_right(line.keyframes, time) - 1, 0)] if line.keyframes else line.times[0]
-
-
-def _pictures_from(path: Path, line: Timeline, start: int) -> Generator[av.VideoFrame, None, None]:
-    """Frames from number *start* on, decoded from the keyframe before it."""
-    time = line.times[start]
-    with opened(path) as (container, stream):
-        _refuse_hdr(path, stream)
-        container.seek(_keyframe_before(line, time), stream=stream)
-        for picture in container.decode(stream):
-            if picture.pts is not None and picture.pts >= time:
-                yield picture
 
 
 def _encode(

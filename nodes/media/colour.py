@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from typing import Any, Final
+
 import av
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +18,12 @@ _BICUBIC = 4  # for other sizes: sharper, and as free of aliases
 
 _BT709, _FCC, _BT601, _SMPTE240M, _BT2020 = 1, 4, 5, 7, 9  # swscale's numbers
 _LIMITED, _FULL = 1, 2
+# PyAV before 17 knows one thread only. Conversions run side by side already, so more of them would fight.
+_ONE_THREAD: Final[dict[str, Any]] = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
+
+_SQUARE_ENOUGH: Final = 0.01
+_STRETCHED_MOST: Final = 4
+
 _MATRIX_OF_TAG = {1: _BT709, 4: _FCC, 5: _BT601, 6: _BT601, 7: _SMPTE240M, 9: _BT2020, 10: _BT2020}
 """A frame's tag (H.273) → swscale's matrix."""
 
@@ -24,21 +33,27 @@ class RgbReader:
 
     Matrix and range are the ones the frame is tagged with. Untagged frames are taken as players take them:
     bt709 from HD on (wider than 1279 or higher than 576 pixels), bt601 below, limited range.
-    Sample aspect ratio is ignored: pixels are square. PyAV before 17 takes chroma half a pixel too far to the
-    right; it cannot be told otherwise.
+    Pixels that are not square are made so: the frame becomes as wide as players show it. PyAV before 17 takes
+    chroma half a pixel too far to the right; it cannot be told otherwise.
     """
 
-    def __init__(self, size: tuple[int, int] | None = None) -> None:
-        """Frames of *size* (width, height after rotation); None keeps the clip's."""
+    def __init__(self, size: tuple[int, int] | None = None, *, pixel_shape: Fraction = Fraction(1)) -> None:
+        """Frames of *size* (width, height after rotation); None keeps the clip's.
+
+        *pixel_shape* is the width of a stored pixel over its height. Shapes within a hundredth of a square are
+        encoders' rounding, and those beyond 4:1 are damage: they are taken as squares.
+        """
         self._size = size
+        apart = max(pixel_shape, 1 / pixel_shape) if pixel_shape > 0 else Fraction(1)
+        self._pixel_shape = pixel_shape if 1 + _SQUARE_ENOUGH < apart <= _STRETCHED_MOST else Fraction(1)
         self._swscale = VideoReformatter()
 
     def size(self, frame: av.VideoFrame) -> tuple[int, int]:
         """Width and height that `planes` gives for this frame."""
         if self._size is not None:
             return self._size
-        turned = _quarter_turns(frame) % 2
-        return (frame.height, frame.width) if turned else (frame.width, frame.height)
+        width, height = max(round(frame.width * self._pixel_shape), 1), frame.height
+        return (height, width) if _quarter_turns(frame) % 2 else (width, height)
 
     def planes(self, frame: av.VideoFrame) -> tuple[Plane, Plane, Plane]:
         """Red, green and blue, each [height, width]: views that live as long as the caller keeps them."""
@@ -59,6 +74,7 @@ class RgbReader:
             dst_colorspace=_FCC if matrix != _FCC else _BT709,
             src_color_range=_range(frame),
             dst_color_range=_FULL,
+            **_ONE_THREAD,
         )
         green, blue, red = (np.rot90(_view(converted, index), turns) for index in range(3))
         return red, green, blue

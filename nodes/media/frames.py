@@ -2,48 +2,52 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..generation.errors import BrokenClip, Interrupted, InvalidInput
+from ..generation.errors import BrokenClip, InvalidInput
 from . import clips
+from .attended import Attendance, attended
 from .colour import Plane, RgbReader
+from .memory import PROMISES, Promise, free_memory
+from .opening import CORES, most_threads
+from .reading import OpenClip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
+    from pathlib import Path
 
     import av
 
 _BAND = 32
 """Rows converted at a time, so that they stay in the processor's cache."""
 
-_WAITING = 2
-"""Frames that wait for conversion at most: they overlap it with decoding and bound the memory."""
+_CONVERTING: Final = max(1, min(CORES // 2, 4))
+"""Frames converted at once. Two cores have enough to do with one beside the decoder."""
+
+_WAITING: Final = 1
+"""Frames that wait for conversion beside those at most: they overlap it with decoding and bound the memory."""
+
+_REFERENCES: Final = 17
+"""Frames that a decoder keeps at most to make others from, and the one that it makes."""
 
 _SPARE = 128 * 2**20
-"""Bytes for the decoder and everything else, beside the frames."""
+"""Bytes that are left free beside the frames, at least."""
 
-_CGROUP_ROOT = Path("/sys/fs/cgroup")
-_CGROUPS = (
-    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
-    (
-        "memory/memory.limit_in_bytes",
-        "memory/memory.usage_in_bytes",
-        "memory/memory.stat",
-        "total_inactive_file",
-    ),
-)
-"""Where Linux keeps a container's limit, its use, and what of that it would give back."""
+# The decoders of the process. One clip of its own keeps eight cores busy: more at once would only fight for the
+# cores and need the memory of all. Clips wait here in the order in which they were asked for.
+_WHOLE = ThreadPoolExecutor(max(1, CORES // 8), "luma-ray-frames")
+_SINGLE = ThreadPoolExecutor(2, "luma-ray-frame")
+_CONVERTERS = ThreadPoolExecutor(_CONVERTING, "luma-ray-colours")
 
 
 def decode(
@@ -63,10 +67,10 @@ def decode(
         start: the first frame wanted, from 0.
         count: how many frames at most; None takes all that are left.
         step: 2 takes every second frame.
-        size: width and height to resize to, antialiased; None keeps the clip's. Rotation is applied, pixels
-            are taken as square.
-        stopped: asked before each frame.
-        progress: told the fraction done, 0..1, after each frame.
+        size: width and height to resize to, antialiased; None keeps the clip's. Rotation is applied, and
+            pixels that are not square are stretched.
+        stopped: asked every 20 ms, whatever the decoder is busy with.
+        progress: told the fraction done, 0..1, as often, if it grew.
 
     Raises:
         BrokenClip: the clip does not decode.
@@ -74,78 +78,28 @@ def decode(
         Interrupted: `stopped` said so.
     """
     _check(start, count, step, size)
-    line = clips.timeline(path)
-    choice = _Choice(path, line.frames, start, count, step)
-    wanted = choice.wanted(step)
-    if not wanted:
-        raise InvalidInput(
-            f"Frame {start} was asked for, and {path} has {line.frames} frames (0 to {line.frames - 1})."
-        )
-    reader = RgbReader(size)
-    frames: npt.NDArray[np.float32] | None = None
-    shape: tuple[int, int] | None = None
-    filled = 0
-    pending: deque[Future[None]] = deque()
-    with (
-        ThreadPoolExecutor(1, "luma-ray-frames") as worker,
-        closing(clips.pictures(path, start, line)) as pictures,
-    ):
-        for number, picture in enumerate(pictures):
-            if stopped():
-                raise Interrupted(f"Stopped while decoding; the clip stays at {path}.")
-            if number % step:
-                continue
-            if frames is None or shape is None:
-                shape = reader.size(picture)
-                frames = _allocate(choice, *shape)
-            elif reader.size(picture) != shape:
-                raise BrokenClip(
-                    f"{path} changes its size: frame {start + number} is not {shape[0]}x{shape[1]}."
-                )
-            elif filled == len(frames):
-                # More frames than packets: rare, and the array must not move while it is written to.
-                _finish(pending, 0)
-                _grow(frames, choice, *shape)
-            _finish(pending, _WAITING - 1)
-            pending.append(worker.submit(_convert, reader, picture, frames[filled]))
-            filled += 1
-            if progress is not None:
-                progress(min(filled / wanted, 1.0))
-            if filled == count:
-                break
-        _finish(pending, 0)
-    if frames is None:
-        raise BrokenClip(f"{path} says that it has {line.frames} frames, and frame {start} does not decode.")
-    return torch.from_numpy(frames[:filled])
+
+    def work(attendance: Attendance) -> npt.NDArray[np.float32]:
+        with OpenClip(path, stopped=attendance.stopped) as clip, PROMISES.one() as promise:
+            line = clips.timeline(path, clip=clip)
+            choice = _Choice(path, line.frames, start, count, step)
+            return _Decode(clip, choice, size, promise, attendance).frames(line)
+
+    words = f"Stopped while decoding; the clip stays at {path}."
+    return torch.from_numpy(attended(_WHOLE, work, stopped=stopped, progress=progress, words=words))
 
 
-def first_frame(path: Path) -> torch.Tensor:
+def first_frame(path: Path, *, stopped: Callable[[], bool] = clips.never) -> torch.Tensor:
     """The first frame as float32 [1, height, width, 3], 0..1. Raises as `decode` does."""
-    with closing(clips.pictures(path)) as pictures:
-        return _single(next(pictures))
+    return _single(clips.first_frame, path, stopped)
 
 
-def last_frame(path: Path) -> torch.Tensor:
+def last_frame(path: Path, *, stopped: Callable[[], bool] = clips.never) -> torch.Tensor:
     """The last frame as float32 [1, height, width, 3], 0..1, in the memory of one frame.
 
     Raises as `decode` does.
     """
-    return _single(clips.last_picture(path, clips.timeline(path)))
-
-
-def free_memory() -> int | None:
-    """Bytes that can be allocated without swapping; None where the system does not tell."""
-    meminfo = Path("/proc/meminfo")
-    if meminfo.is_file():
-        machine = _field(meminfo, "MemAvailable:")
-        limits = [free for free in map(_left_in_cgroup, _CGROUPS) if free is not None]
-        if machine is not None:
-            return min([machine * 1024, *limits])
-    try:
-        psutil = importlib.import_module("psutil")
-    except ImportError:
-        return None
-    return int(psutil.virtual_memory().available)
+    return _single(clips.last_frame, path, stopped)
 
 
 def _check(start: int, count: int | None, step: int, size: tuple[int, int] | None) -> None:
@@ -175,33 +129,111 @@ class _Choice:
         return len(range(self.start, self.total, step)[: self.count])
 
 
-def _allocate(choice: _Choice, width: int, height: int) -> npt.NDArray[np.float32]:
-    """Memory for the frames if there is enough of it; else InvalidInput with what would fit."""
-    wanted = choice.wanted(choice.step)
-    free = free_memory()
-    if free is not None and wanted * _bytes(width, height) + _SPARE > free:
-        raise InvalidInput(_too_large(choice, width, height, max(free - _SPARE, 0)))
-    try:
-        # numpy asks the system for huge pages where torch.empty does not: less time lost at first touch.
-        return np.empty((wanted, height, width, 3), np.float32)
-    except MemoryError:
-        raise InvalidInput(_too_large(choice, width, height, 0)) from None
+class _Decode:
+    """One clip on its way into memory: decoded on this thread, converted on others."""
+
+    def __init__(
+        self,
+        clip: OpenClip,
+        choice: _Choice,
+        size: tuple[int, int] | None,
+        promise: Promise,
+        attendance: Attendance,
+    ) -> None:
+        self._clip, self._choice, self._promise, self._attendance = clip, choice, promise, attendance
+        self._wanted = choice.wanted(choice.step)
+        self._pending: deque[Future[None]] = deque()
+        self._converted = 0
+        # A reader is for one thread at a time.
+        self._readers: SimpleQueue[RgbReader] = SimpleQueue()
+        for _ in range(_CONVERTING):
+            self._reader = RgbReader(size, pixel_shape=clip.pixel_shape)
+            self._readers.put(self._reader)
+
+    def frames(self, line: clips.Timeline) -> npt.NDArray[np.float32]:
+        """The frames wanted."""
+        choice, path = self._choice, self._choice.path
+        if not self._wanted:
+            raise InvalidInput(
+                f"Frame {choice.start} was asked for, and {path} has {line.frames} frames (0 to {line.frames - 1})."
+            )
+        frames: npt.NDArray[np.float32] | None = None
+        shape: tuple[int, int] | None = None
+        filled = 0
+        try:
+            with closing(self._clip.pictures(line, choice.start, choice.step, choice.count)) as pictures:
+                for picture in pictures:
+                    if frames is None or shape is None:
+                        shape = self._reader.size(picture)
+                        frames = self._allocate(picture, *shape)
+                    elif self._reader.size(picture) != shape:
+                        number = choice.start + filled * choice.step
+                        raise BrokenClip(
+                            f"{path} changes its size: frame {number} is not {shape[0]}x{shape[1]}."
+                        )
+                    elif filled == len(frames):
+                        # More frames than packets: rare, and the array must not move while it is written to.
+                        self._finish(0, *shape)
+                        self._grow(frames, *shape)
+                    self._finish(_CONVERTING + _WAITING - 1, *shape)
+                    self._pending.append(_CONVERTERS.submit(self._convert, picture, frames[filled]))
+                    filled += 1
+            if frames is None or shape is None:
+                raise BrokenClip(
+                    f"{path} says that it has {line.frames} frames, and frame {choice.start} does not decode."
+                )
+            self._finish(0, *shape)
+        finally:
+            wait(self._pending)
+        return frames[:filled]
+
+    def _convert(self, picture: av.VideoFrame, target: npt.NDArray[np.float32]) -> None:
+        reader = self._readers.get()
+        try:
+            _fill(target, reader.planes(picture))
+        finally:
+            self._readers.put(reader)
+
+    def _finish(self, allowed: int, width: int, height: int) -> None:
+        """Wait until no more than *allowed* conversions are under way, and raise what they raised."""
+        while len(self._pending) > allowed:
+            self._pending.popleft().result()
+            self._promise.touched(_bytes(width, height))
+            self._converted += 1
+            self._attendance.done = min(self._converted / self._wanted, 1.0)
+
+    def _allocate(self, picture: av.VideoFrame, width: int, height: int) -> npt.NDArray[np.float32]:
+        """Memory for the frames if there is enough of it; else InvalidInput with what would fit."""
+        need, spare = self._wanted * _bytes(width, height), _spare(picture)
+        room = PROMISES.extend(self._promise, need, spare, free_memory)
+        if room is not None:
+            raise InvalidInput(_too_large(self._choice, width, height, room))
+        try:
+            # numpy asks the system for huge pages where torch.empty does not: less time lost at first touch.
+            return np.empty((self._wanted, height, width, 3), np.float32)
+        except MemoryError:
+            raise InvalidInput(_too_large(self._choice, width, height, 0)) from None
+
+    def _grow(self, frames: npt.NDArray[np.float32], width: int, height: int) -> None:
+        """Room for an eighth more frames, in place; the clip has more than it said."""
+        more = len(frames) // 8 + 1
+        refusal = InvalidInput(
+            f"{self._choice.path} has more frames than it says, and there is no memory for more than {len(frames)} "
+            "of them: take a part of it (start and count)."
+        )
+        if PROMISES.extend(self._promise, more * _bytes(width, height), _SPARE, free_memory) is not None:
+            raise refusal
+        try:
+            frames.resize((len(frames) + more, *frames.shape[1:]), refcheck=False)
+        except MemoryError:
+            raise refusal from None
 
 
-def _grow(frames: npt.NDArray[np.float32], choice: _Choice, width: int, height: int) -> None:
-    """Room for an eighth more frames, in place; the clip has more than it said."""
-    more = len(frames) // 8 + 1
-    free = free_memory()
-    refusal = InvalidInput(
-        f"{choice.path} has more frames than it says, and there is no memory for more than {len(frames)} of them: "
-        "take a part of it (start and count)."
-    )
-    if free is not None and more * _bytes(width, height) + _SPARE > free:
-        raise refusal
-    try:
-        frames.resize((len(frames) + more, *frames.shape[1:]), refcheck=False)
-    except MemoryError:
-        raise refusal from None
+def _spare(picture: av.VideoFrame) -> int:
+    """Bytes for the decoder and everything else, beside the frames."""
+    decoded = _REFERENCES + most_threads(picture.width, picture.height) + _CONVERTING + _WAITING
+    rgb = _CONVERTING * picture.width * picture.height * 3
+    return max(decoded * sum(plane.buffer_size for plane in picture.planes) + rgb, _SPARE)
 
 
 def _too_large(choice: _Choice, width: int, height: int, room: int) -> str:
@@ -228,55 +260,26 @@ def _bytes(width: int, height: int) -> int:
     return width * height * 3 * np.dtype(np.float32).itemsize
 
 
-def _convert(reader: RgbReader, picture: av.VideoFrame, target: npt.NDArray[np.float32]) -> None:
-    _fill(target, reader.planes(picture))
-
-
 def _fill(target: npt.NDArray[np.float32], planes: tuple[Plane, Plane, Plane]) -> None:
     """8-bit planes into float32 [height, width, 3], 0..1."""
-    levels = np.empty((_BAND, *target.shape[1:]), np.uint8)
     for top in range(0, len(target), _BAND):
         band = target[top : top + _BAND]
-        part = levels[: len(band)]
         for channel, plane in enumerate(planes):
-            part[..., channel] = plane[top : top + _BAND]
-        # Divided, not multiplied by 1/255: that is off in the last digit. The type is named because numpy 1
-        # would divide in float16.
-        np.divide(part, 255, out=band, dtype=np.float32)
+            band[..., channel] = plane[top : top + _BAND]
+        # Divided, not multiplied by 1/255: that is off in the last digit.
+        band /= 255
 
 
-def _single(picture: av.VideoFrame) -> torch.Tensor:
-    reader = RgbReader()
-    width, height = reader.size(picture)
-    frame = np.empty((1, height, width, 3), np.float32)
-    _fill(frame[0], reader.planes(picture))
+def _single(
+    look: Callable[..., npt.NDArray[np.uint8]], path: Path, stopped: Callable[[], bool]
+) -> torch.Tensor:
+    words = f"Stopped while decoding; the clip stays at {path}."
+    pixels = attended(
+        _SINGLE, lambda attendance: look(path, stopped=attendance.stopped), stopped=stopped, words=words
+    )
+    frame = np.empty((1, *pixels.shape), np.float32)
+    _fill(frame[0], (pixels[..., 0], pixels[..., 1], pixels[..., 2]))
     return torch.from_numpy(frame)
-
-
-def _finish(pending: deque[Future[None]], allowed: int) -> None:
-    """Wait until no more than *allowed* conversions are under way, and raise what they raised."""
-    while len(pending) > allowed:
-        pending.popleft().result()
-
-
-def _left_in_cgroup(names: tuple[str, str, str, str]) -> int | None:
-    limit_file, use_file, stat_file, cache = names
-    try:
-        limit = (_CGROUP_ROOT / limit_file).read_text().strip()
-        used = int((_CGROUP_ROOT / use_file).read_text())
-        reclaimable = _field(_CGROUP_ROOT / stat_file, cache) or 0
-    except OSError:
-        return None
-    return max(int(limit) - used + reclaimable, 0) if limit.isdecimal() else None
-
-
-def _field(path: Path, name: str) -> int | None:
-    """The number after *name* in a file of lines like `MemAvailable:  123 kB`."""
-    for line in path.read_text().splitlines():
-        words = line.split()
-        if words and words[0] == name:
-            return int(words[1])
-    return None
 
 
 def _gigabytes(count: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ _OPTIONS: Final = {
 _MP4_ONLY: Final = {"format_whitelist": "mov"}
 _ANYTHING_ELSE: Final = {"format_whitelist": "matroska,avi,mpegts,mpeg,flv,ogg,gif,h264,hevc,ivf"}
 """Never both: what FFmpeg takes for an MP4 has been weighed by `claims`."""
+CORES: Final = os.cpu_count() or 1
 _MOST_THREADS: Final = 8
 """Each decoding thread holds frames of its own; beyond this they cost memory and gain nothing."""
 _LARGE: Final = 3840 * 2160
@@ -74,26 +76,75 @@ def soon(most_pixels: int = MOST_PIXELS) -> Bounds:
     return Bounds(most_pixels, time.monotonic() + LONGEST_LOOK)
 
 
+class _Threads:
+    """The decoding threads of the process: as many as keep its cores busy, lent to the clips that are open."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lent = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def lent(self, wish: int) -> Iterator[int]:
+        """How many a clip may start: what others leave of *wish*, and always one."""
+        with self._lock:
+            count = max(1, min(wish, self._most - self._lent))
+            self._lent += count
+        try:
+            yield count
+        finally:
+            with self._lock:
+                self._lent -= count
+
+
+# One more than there are cores, so that none idles while the frame is taken that is next in order.
+_THREADS: Final = _Threads(CORES + 1)
+
+
+def most_threads(width: int, height: int) -> int:
+    """How many threads decode one clip of this size at most."""
+    return min(CORES + 1, _MOST_THREADS if width * height <= _LARGE else _MOST_THREADS // 2)
+
+
+@contextmanager
+def threaded(stream: VideoStream) -> Iterator[None]:
+    """Decode *stream* with the threads that other clips leave; to be entered before its first frame."""
+    with _THREADS.lent(most_threads(stream.width, stream.height)) as count:
+        # PyAV's default keeps one core busy.
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = count
+        yield
+
+
 @contextmanager
 def opened(path: Path, bounds: Bounds = ANY) -> Iterator[tuple[InputContainer, VideoStream]]:
     """A clip and its video stream; whatever PyAV raises inside becomes a `BrokenClip`."""
-    options = {**_options(path), "max_pixels": str(bounds.most_pixels)}
-    try:
-        with av.open(
-            str(path.resolve()), options=options, metadata_errors="replace", timeout=_LONGEST_READ
-        ) as container:
-            streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-            if not streams:
-                raise BrokenClip(f"{path} has no pictures in it, only {_other_streams(container)}.")
-            stream = streams[0]
-            if stream.codec_context is None:
-                raise BrokenClip(f"{path} holds its pictures in a format that FFmpeg does not know.")
-            stream.codec_context.options = {name: options[name] for name in ("codec_whitelist", "max_pixels")}
-            # PyAV's default keeps one core busy.
-            stream.thread_type = "AUTO"
-            most = _MOST_THREADS if stream.width * stream.height <= _LARGE else _MOST_THREADS // 2
-            stream.codec_context.thread_count = min((os.cpu_count() or 1) + 1, most)
+    with explained(path):
+        container, stream = open_clip(path, bounds)
+        with container:
             yield container, stream
+
+
+def open_clip(path: Path, bounds: Bounds = ANY) -> tuple[InputContainer, VideoStream]:
+    """A clip and its video stream, to be closed by the caller; to be called in `explained`."""
+    options = {**_options(path), "max_pixels": str(bounds.most_pixels)}
+    container = av.open(
+        str(path.resolve()), options=options, metadata_errors="replace", timeout=_LONGEST_READ
+    )
+    try:
+        stream = _pictures(path, container)
+        stream.codec_context.options = {name: options[name] for name in ("codec_whitelist", "max_pixels")}
+    except BaseException:
+        container.close()
+        raise
+    return container, stream
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Whatever PyAV raises inside becomes a `BrokenClip` that names the file."""
+    try:
+        yield
     except av.error.FFmpegError as error:
         raise BrokenClip(f"{path} cannot be decoded: {_reason(path, error)}.") from error
     except (ArithmeticError, ValueError, MemoryError) as error:
@@ -115,6 +166,15 @@ def _options(path: Path) -> dict[str, str]:
     except (OSError, ValueError, RuntimeError) as error:
         raise BrokenClip(f"{path!s:.300} cannot be read ({type(error).__name__}).") from None
     return {**_OPTIONS, **(_MP4_ONLY if mp4 else _ANYTHING_ELSE)}
+
+
+def _pictures(path: Path, container: InputContainer) -> VideoStream:
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not streams:
+        raise BrokenClip(f"{path} has no pictures in it, only {_other_streams(container)}.")
+    if streams[0].codec_context is None:
+        raise BrokenClip(f"{path} holds its pictures in a format that FFmpeg does not know.")
+    return streams[0]
 
 
 def _other_streams(container: InputContainer) -> str:
