@@ -119,25 +119,39 @@ def encode_planes(
 
 
 def exact_rgb(
-    picture: tuple[Rgb, Rgb, Rgb], matrix: str, *, full_range: bool = False
+    picture: Sequence[npt.NDArray[Any]],
+    matrix: str,
+    *,
+    full_range: bool = False,
+    bits: int = 8,
+    centred: bool = False,
 ) -> npt.NDArray[np.float64]:
-    """The picture as RGB in levels, computed in floats: chroma sited left, as H.264 means it."""
-    y, u, v = picture
+    """Y, U and V as RGB in levels (0..255), computed in floats.
+
+    Chroma of half the width is sited to the left, as H.264 means it, or *centred* as in JPEG; chroma of half the
+    height lies between two rows.
+    """
+    y, u, v = (plane / 2 ** (bits - 8) for plane in picture)
     red, blue = LUMA[matrix]
-    luma = y / 255 if full_range else (y - 16.0) / 219
-    chroma = 255 if full_range else 224
-    cb, cr = ((_doubled(plane) - 128) / chroma for plane in (u, v))
+    most = 256 - 2 ** (8 - bits)  # 10 bits reach 255.75 of 8
+    luma = y / most if full_range else (y - 16.0) / 219
+    chroma = most if full_range else 224
+    cb, cr = ((_grown(plane, y.shape, centred=centred) - 128) / chroma for plane in (u, v))
     r, b = luma + 2 * (1 - red) * cr, luma + 2 * (1 - blue) * cb
     g = (luma - red * r - blue * b) / (1 - red - blue)
     return np.stack([r, g, b], axis=-1).clip(0, 1) * 255
 
 
-def _doubled(plane: Rgb) -> npt.NDArray[np.float64]:
-    height, width = plane.shape
-    rows = (np.arange(2 * height) + 0.5) / 2 - 0.5
-    columns = np.arange(2 * width) / 2
-    tall = _between(plane.astype(np.float64), rows, 0)
-    return _between(tall, columns, 1)
+def _grown(
+    plane: npt.NDArray[np.float64], shape: tuple[int, ...], *, centred: bool
+) -> npt.NDArray[np.float64]:
+    height, width = shape
+    if plane.shape[0] < height:
+        plane = _between(plane, (np.arange(height) + 0.5) / 2 - 0.5, 0)
+    if plane.shape[1] < width:
+        columns = np.arange(width) / 2
+        plane = _between(plane, columns - 0.25 if centred else columns, 1)
+    return plane
 
 
 def _between(values: npt.NDArray[np.float64], places: npt.NDArray[Any], axis: int) -> npt.NDArray[np.float64]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import av
 import numpy as np
 import numpy.typing as npt
+from av.filter import Graph
 from av.video.reformatter import VideoReformatter
+
+if TYPE_CHECKING:
+    from av.video.plane import VideoPlane
 
 Plane = npt.NDArray[np.uint8]
 
@@ -47,6 +51,7 @@ class RgbReader:
         apart = max(pixel_shape, 1 / pixel_shape) if pixel_shape > 0 else Fraction(1)
         self._pixel_shape = pixel_shape if 1 + _SQUARE_ENOUGH < apart <= _STRETCHED_MOST else Fraction(1)
         self._swscale = VideoReformatter()
+        self._pad: Graph | None = None
 
     def size(self, frame: av.VideoFrame) -> tuple[int, int]:
         """Width and height that `planes` gives for this frame."""
@@ -62,11 +67,13 @@ class RgbReader:
         if turns % 2:
             width, height = height, width
         resized = (width, height) != (frame.width, frame.height)
+        if not resized:
+            frame = self._even(frame)
         matrix = _matrix(frame)
         converted = self._swscale.reformat(
             frame,
-            width=width,
-            height=height,
+            width=width if resized else frame.width,
+            height=height if resized else frame.height,
             format="gbrp",
             interpolation=(_BICUBIC if resized else _BILINEAR) | _ACCURATE_ROUNDING,
             src_colorspace=matrix,
@@ -76,8 +83,36 @@ class RgbReader:
             dst_color_range=_FULL,
             **_ONE_THREAD,
         )
-        green, blue, red = (np.rot90(_view(converted, index), turns) for index in range(3))
+        green, blue, red = (np.rot90(_view(converted, index)[:height, :width], turns) for index in range(3))
         return red, green, blue
+
+    def _even(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """*frame* with even sides if its chroma is halved: swscale would squeeze the last half sample in."""
+        width, height = frame.width, frame.height
+        wide = frame.format.chroma_width(width) * 2 if width % 2 else width
+        tall = frame.format.chroma_height(height) * 2 if height % 2 else height
+        if (wide, tall) not in ((width + 1, height), (width, height + 1), (width + 1, height + 1)):
+            return frame
+        if self._pad is None:
+            # A new frame would lose where its chroma sits, and PyAV cannot tell it.
+            self._pad = Graph()
+            source = self._pad.add_buffer(
+                width=width, height=height, format=frame.format, time_base=Fraction(1, 24)
+            )
+            pad, sink = self._pad.add("pad", f"{wide}:{tall}:0:0"), self._pad.add("buffersink")
+            source.link_to(pad)
+            pad.link_to(sink)
+            self._pad.configure()
+        # The filter fills up from the last even row and column on, and may do so in the frame it is given.
+        stored = [_rows(plane).copy() for plane in frame.planes]
+        self._pad.vpush(frame)
+        even = self._pad.vpull()
+        even.make_writable()
+        for plane, rows in zip(even.planes, stored, strict=True):
+            target = _rows(plane)
+            across = min(target.shape[1], rows.shape[1])
+            target[: len(rows), :across] = rows[:, :across]
+        return even
 
     def pixels(self, frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
         """The frame as a new array [height, width, 3]."""
@@ -134,6 +169,12 @@ def _range(frame: av.VideoFrame) -> int:
 def _quarter_turns(frame: av.VideoFrame) -> int:
     """Counterclockwise turns that set the picture upright: phones store it as the sensor lies."""
     return round(frame.rotation / 90) % 4
+
+
+def _rows(plane: VideoPlane) -> Plane:
+    """The bytes of a plane by rows, without the padding at their ends."""
+    rows: Plane = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    return rows[: plane.height]
 
 
 def _view(frame: av.VideoFrame, index: int) -> Plane:

@@ -44,6 +44,8 @@ _OPTIONS: Final = {
     ),
     "max_streams": str(claims.MOST_TRACKS),
 }
+# Where neither file nor codec tells, chroma sits where MPEG puts it; swscale would take it from between two pixels.
+_DECODING: Final = {"chroma_sample_location": "left"}
 _MP4_ONLY: Final = {"format_whitelist": "mov"}
 _ANYTHING_ELSE: Final = {"format_whitelist": "matroska,avi,mpegts,mpeg,flv,ogg,gif,h264,hevc,ivf"}
 """Never both: what FFmpeg takes for an MP4 has been weighed by `claims`."""
@@ -133,7 +135,9 @@ def open_clip(path: Path, bounds: Bounds = ANY) -> tuple[InputContainer, VideoSt
     )
     try:
         stream = _pictures(path, container)
-        stream.codec_context.options = {name: options[name] for name in ("codec_whitelist", "max_pixels")}
+        stream.codec_context.options = _DECODING | {
+            name: options[name] for name in ("codec_whitelist", "max_pixels")
+        }
     except BaseException:
         container.close()
         raise
@@ -171,14 +175,13 @@ def _options(path: Path) -> dict[str, str]:
 def _pictures(path: Path, container: InputContainer) -> VideoStream:
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not streams:
-        raise BrokenClip(f"{path} has no pictures in it, only {_other_streams(container)}.")
+        others = " and ".join(sorted({stream.type for stream in container.streams}))
+        raise BrokenClip(
+            f"{path} has no pictures in it, {f'only {others}' if others else 'nor anything else'}."
+        )
     if streams[0].codec_context is None:
         raise BrokenClip(f"{path} holds its pictures in a format that FFmpeg does not know.")
     return streams[0]
-
-
-def _other_streams(container: InputContainer) -> str:
-    return " and ".join(sorted({stream.type for stream in container.streams})) or "nothing"
 
 
 def _reason(path: Path, error: av.error.FFmpegError) -> str:
