@@ -81,8 +81,8 @@ class RayFrames(io.ComfyNode):
                     stopped=lambda: clock.stopped,
                     progress=lambda fraction: report("decoding frames", fraction),
                 )
-            first = frames.first_frame(path) if 1 in wanted else None
-            last = frames.last_frame(path) if 2 in wanted else None
+            first = frames.first_frame(path, stopped=lambda: clock.stopped) if 1 in wanted else None
+            last = frames.last_frame(path, stopped=lambda: clock.stopped) if 2 in wanted else None
             return chosen, first, last
 
         return io.NodeOutput(*await host.run(cls, work))
