@@ -157,7 +157,8 @@ def test_whoever_waits_for_a_turn_can_leave(clip, monkeypatch):
 
     def slow(self, frame):
         begun.set()
-        freed.wait(30)
+        freed.wait(10)
+        freed.set()
         return planes(self, frame)
 
     monkeypatch.setattr(colour.RgbReader, "planes", slow)
