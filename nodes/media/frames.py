@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     import av
 
+__all__ = ["decode", "first_frame", "free_memory", "last_frame"]
+
 _BAND = 32
 """Rows converted at a time, so that they stay in the processor's cache."""
 
