@@ -547,3 +547,19 @@ def test_a_file_that_is_locked_for_a_moment_is_tried_again_and_a_broken_one_is_n
     answers[:] = [refused("disk I/O error"), "begun"]
     with pytest.raises(sa.exc.OperationalError, match="disk I/O"):
         patiently(begin)
+
+
+def test_a_purchase_is_found_by_its_index_and_not_by_reading_every_row(tmp_path):
+    import sqlalchemy as sa
+    from luma_ray.nodes.generation.records import GENERATIONS, LIVE
+
+    journal = Journal(f"sqlite:///{tmp_path / 'journal.db'}")
+    wanted = sa.select(GENERATIONS.c.id).where(
+        GENERATIONS.c.fingerprint == "f", GENERATIONS.c.take == 1, LIVE
+    )
+    with journal.database.transaction() as connection:
+        dialect = connection.dialect
+        asked = wanted.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+        values = tuple(asked.params[name] for name in asked.positiontup)
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}", values).fetchall()
+    assert "one_purchase" in str(plan)

@@ -23,6 +23,7 @@ from .records import (
     CREATES,
     FINDINGS,
     GENERATIONS,
+    LIVE,
     METADATA,
     OPEN,
     OVER,
@@ -151,7 +152,7 @@ class Journal:
             anew = others.where(
                 GENERATIONS.c.fingerprint == own["fingerprint"],
                 GENERATIONS.c.take == own["take"],
-                GENERATIONS.c.state.not_in(OVER),
+                LIVE,
             )
             newer = connection.execute(anew).mappings().first()
             if newer is not None:
@@ -305,7 +306,7 @@ class Journal:
         rows = self._select(
             GENERATIONS.c.fingerprint == fingerprint,
             GENERATIONS.c.take == take,
-            GENERATIONS.c.state.not_in(OVER),
+            LIVE,
             at,
         )
         return min(rows, key=lambda row: row.state != "completed", default=None)
@@ -358,7 +359,7 @@ class Journal:
             GENERATIONS.c.local.is_(False) if anywhere else there,
             GENERATIONS.c.fingerprint == values["fingerprint"],
             GENERATIONS.c.take == values["take"],
-            GENERATIONS.c.state.not_in(OVER),
+            LIVE,
         )
         same_job = (
             sa.and_(there, GENERATIONS.c.job_id == values["job_id"]) if "job_id" in values else sa.false()

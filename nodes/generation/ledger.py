@@ -11,7 +11,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from .journal import Journal
-from .records import GENERATIONS, OVER, Entry, entry_of
+from .records import GENERATIONS, LIVE, Entry, entry_of
 from .spending import COUNTED, MICRO, Crossing, SpendingLimits, crossed, since, spent_usd
 
 
@@ -75,7 +75,7 @@ class Ledger:
         """Those of *shots* (see `Occasion.shot`) that were bought already and still count."""
         bought = sa.select(GENERATIONS.c.shot).where(
             GENERATIONS.c.shot.in_(list(shots)),
-            GENERATIONS.c.state.not_in(OVER),
+            LIVE,
             GENERATIONS.c.local.is_(False),
         )
         with self._journal.database.transaction() as connection:

@@ -77,6 +77,10 @@ UPLOADS = sa.Table(
 )
 """Pictures that are at a provider or a hosting already, and until when (seconds since the epoch)."""
 
+# Written out: SQLite does not see that a list of parameters is the condition of its index, and reads every row.
+LIVE: Final = GENERATIONS.c.state.not_in(sa.bindparam("over", OVER, expanding=True, literal_execute=True))
+"""Rows that are a purchase or may still be one."""
+
 # Two processes that ask for the same clip at the same moment: the database lets one of them buy it.
 sa.Index(
     "one_purchase",
