@@ -90,7 +90,7 @@ def video_file(video: Any, clock: Clock) -> Path:
 
 def frames_file(frames: Any, frame_rate: Fraction, clock: Clock) -> Path:
     """An IMAGE batch [frames, height, width, 3] as a video file. Raises InvalidInput, Interrupted."""
-    from .media import clips, images
+    from .media import encoding, images
 
     images.check_shape(frames, "frames")
     stack = frames if frames.ndim == 4 else frames[None]
@@ -107,13 +107,13 @@ def frames_file(frames: Any, frame_rate: Fraction, clock: Clock) -> Path:
         content.update(picture.data)
     return host.temporary(
         content.hexdigest()[:16],
-        lambda path: clips.write(pictures(), path, frame_rate=frame_rate, width=width, height=height),
+        lambda path: encoding.write(pictures(), path, frame_rate=frame_rate, width=width, height=height),
     )
 
 
 def _part(path: Path, start: float, seconds: float, clock: Clock) -> Path:
     """The part of a film from *start* on, *seconds* long (0: to its end), as a file."""
-    from .media import clips
+    from .media import clips, encoding
 
     facts = clips.inspect(path)
     first = ceil(start * facts.frame_rate - 1e-6)
@@ -134,7 +134,7 @@ def _part(path: Path, start: float, seconds: float, clock: Clock) -> Path:
     )
     return host.temporary(
         name.hexdigest()[:16],
-        lambda copy: clips.write(
+        lambda copy: encoding.write(
             pictures(), copy, frame_rate=facts.frame_rate, width=facts.width, height=facts.height
         ),
     )

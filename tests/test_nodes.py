@@ -300,11 +300,11 @@ def test_frames_gives_a_range_in_another_size_and_the_ends_alone(graph):
 
 
 def test_extend_takes_a_video_from_any_node(graph, tmp_path):
-    from luma_ray.nodes.media import clips
+    from luma_ray.nodes.media import encoding
 
     path = tmp_path / "mine.mp4"
     moving = (np.full((90, 160, 3), level, np.uint8) for level in range(60, 85))
-    clips.write(moving, path, frame_rate=Fraction(24), width=160, height=90)
+    encoding.write(moving, path, frame_rate=Fraction(24), width=160, height=90)
     io = sys_io()
 
     class Video(io.ComfyNode):
@@ -386,11 +386,11 @@ def test_the_same_video_extended_after_a_restart_is_the_same_purchase(graph, tmp
 
 def test_a_trimmed_video_gives_only_its_part(graph, tmp_path):
     from comfy_api.latest import InputImpl
-    from luma_ray.nodes.media import clips
+    from luma_ray.nodes.media import encoding
 
     path = tmp_path / "mine.mp4"
     levels = (np.full((90, 160, 3), level, np.uint8) for level in range(60, 132))
-    clips.write(levels, path, frame_rate=Fraction(24), width=160, height=90)
+    encoding.write(levels, path, frame_rate=Fraction(24), width=160, height=90)
     part = videos(graph, lambda: InputImpl.VideoFromFile(str(path), start_time=1, duration=0.5))
     result = graph.queue(
         **{"1": part, "2": graph.node("RayFrames", video=["1", 0]), "3": sink(graph, "2", 0)}

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..generation.errors import Interrupted, InvalidInput
-from . import clips
+from . import clips, encoding
 from .colour import RgbReader
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def join(
 
     Args:
         parts: the clips, one or more.
-        path: the MP4 to write; see `clips.write`.
+        path: the MP4 to write; see `encoding.write`.
         stopped: asked before each frame.
         progress: told the fraction done, 0..1, after each frame.
 
@@ -126,7 +126,7 @@ def join(
                         progress(min(shown / total, 1.0))
 
     width, height = sizes[0]
-    clips.write(film(), path, frame_rate=lines[0].frame_rate, width=width, height=height)
+    encoding.write(film(), path, frame_rate=lines[0].frame_rate, width=width, height=height)
     return seams
 
 
