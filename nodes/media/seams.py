@@ -19,18 +19,18 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from ..generation.errors import Interrupted, InvalidInput
-from . import clips, encoding
+from ..generation.errors import InvalidInput
+from . import clips, splicing
 from .colour import RgbReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 MOST_REPEATED = 12
@@ -85,14 +85,16 @@ def join(
     stopped: Callable[[], bool] = clips.never,
     progress: Callable[[float], None] | None = None,
 ) -> list[Seam]:
-    """One film of several clips in order of play, without the frames that repeat; sound is left out.
+    """One film of several clips in order of play, with their sound, without the frames that repeat.
 
-    Frame rate and size are the first clip's; a clip of another size is resized, antialiased. Clips are decoded
-    and encoded frame by frame, so the memory needed does not grow with the length.
+    Frame rate and size are the first clip's; a clip of another size is resized, antialiased. Pictures are copied
+    as they are where the clips and their seams allow it (see `splicing`), else decoded and encoded frame by
+    frame; the memory needed does not grow with the length. Sound is cut where the clips follow each other, and
+    the repeated frames take theirs with them.
 
     Args:
         parts: the clips, one or more.
-        path: the MP4 to write; see `encoding.write`.
+        path: the MP4 to write; see `splicing.splice`.
         stopped: asked before each frame.
         progress: told the fraction done, 0..1, after each frame.
 
@@ -111,22 +113,15 @@ def join(
     for part, line, size in zip(parts[1:], lines[1:], sizes[1:], strict=True):
         _check_fits(parts[0], lines[0], sizes[0], part, line, size)
     seams = [find(earlier, later) for earlier, later in pairwise(parts)]
-    total = sum(line.frames for line in lines) - sum(seam.dropped for seam in seams)
-
-    def film() -> Generator[npt.NDArray[np.uint8], None, None]:
-        shown = 0
-        for part, start in zip(parts, [0, *(seam.dropped for seam in seams)], strict=True):
-            with closing(clips.read(part, start=start, size=sizes[0])) as frames:
-                for frame in frames:
-                    if stopped():
-                        raise Interrupted("Stopped while joining; the clips themselves stay where they are.")
-                    yield frame
-                    shown += 1
-                    if progress is not None:
-                        progress(min(shown / total, 1.0))
-
-    width, height = sizes[0]
-    encoding.write(film(), path, frame_rate=lines[0].frame_rate, width=width, height=height)
+    places = accumulate(
+        line.frames - seam.dropped
+        for line, seam in zip(lines, seams, strict=False)  # the last has no seam
+    )
+    together = [
+        splicing.Part(part, line, place, 0, line.frames)
+        for part, line, place in zip(parts, lines, [0, *places], strict=True)
+    ]
+    splicing.splice(together, path, size=sizes[0], stopped=stopped, progress=progress)
     return seams
 
 

@@ -1,0 +1,249 @@
+"""H.264 pictures from clip to film packet by packet: nothing is decoded, and nothing is lost.
+
+Only where it is certain to play: the clips were encoded with the same parameters, one packet is one picture, times
+are evenly spaced, each stretch begins with a picture from which decoding can start (IDR), and ends where no
+picture that is kept was decoded with the help of one that is not. Nothing is hidden by an edit list, which many
+editors ignore.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final
+
+import av
+import av.error
+
+from ..generation.errors import BrokenClip, InvalidInput
+from . import clips, encoding
+from .opening import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Sequence
+    from pathlib import Path
+
+    from av.video.stream import VideoStream
+
+    from .sound import Sound
+
+_CONTAINERS: Final = ("mov", "matroska")
+_IDR: Final = 5
+_PARAMETERS: Final = (7, 8, 13, 15)
+"""Kinds of NAL units in H.264."""
+_UNEVEN: Final = Fraction(1, 20)
+"""Of a frame: how far a picture's time may be off; Matroska rounds to milliseconds."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Some frames of a clip, one after the other."""
+
+    path: Path
+    line: clips.Timeline
+    first: int
+    count: int
+    delay: int = 0
+    """Packets by which decoding is ahead of showing; for copies."""
+
+
+@dataclass(frozen=True)
+class Index:
+    """Where a clip can be cut without decoding it."""
+
+    starts: frozenset[int]
+    """Frames with which a copy can begin."""
+    ends: frozenset[int]
+    """Frames before which a copy can end; the number of all frames is one of them."""
+    delay: int
+    """Packets by which decoding is ahead of showing."""
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """How a clip is encoded. Clips with the same can follow each other."""
+
+    parameters: bytes
+    size: tuple[int, int]
+    pixels: str
+    aspect: Fraction | None
+    colour: tuple[int, ...]
+
+
+def indexes(parts: Sequence[tuple[Path, clips.Timeline]]) -> list[Index] | None:
+    """Where each clip can be cut; None if they cannot be copied into one file. Raises BrokenClip."""
+    found: list[Index] = []
+    first: _Encoded | None = None
+    for path, line in parts:
+        looked = _look(path, line)
+        if looked is None:
+            return None
+        index, encoded = looked
+        if first is not None and encoded != first:
+            return None
+        first = encoded
+        found.append(index)
+    return found
+
+
+def write(
+    stretches: Sequence[Stretch],
+    path: Path,
+    *,
+    frame_rate: Fraction,
+    sound: Sound | None,
+    before: Callable[[], None],
+    after: Callable[[], None],
+) -> None:
+    """An MP4 of *stretches*, each from one of its clip's `starts` to one of its `ends`.
+
+    *before* and *after* are called before and after each picture; what they raise ends the writing.
+
+    Raises:
+        BrokenClip: a clip is not what it was when it was looked at.
+        InvalidInput: the pictures cannot be put into an MP4.
+    """
+    try:
+        with encoding.mp4(path) as container:
+            with opened(stretches[0].path) as (_, template):
+                stream = container.add_stream_from_template(template, opaque=True)
+            stream.time_base = 1 / frame_rate
+            track = encoding.Soundtrack(container, sound) if sound is not None else None
+            delay = max(stretch.delay for stretch in stretches)
+            place = 0
+            for stretch in stretches:
+                with closing(_packets(stretch)) as packets:
+                    for number, (shown, packet) in enumerate(packets, place):
+                        before()
+                        packet.stream, packet.time_base, packet.duration = stream, 1 / frame_rate, 1
+                        packet.pts, packet.dts = place + shown, number - delay
+                        container.mux(packet)
+                        if track is not None:
+                            track.follow((number + 1) / frame_rate)
+                        after()
+                place += stretch.count
+            if track is not None:
+                track.finish()
+    except av.error.FFmpegError as error:
+        if isinstance(error, OSError):
+            raise
+        raise InvalidInput(
+            f"The pictures of {stretches[0].path} cannot be put into an MP4: {error.strerror}."
+        ) from error
+
+
+def _packets(stretch: Stretch) -> Generator[tuple[int, av.Packet[VideoStream]], None, None]:
+    """The packets of a stretch as they are decoded, each with its place in the order of showing."""
+    times, stop = stretch.line.times, stretch.first + stretch.count
+    given = 0
+    with opened(stretch.path) as (container, stream):
+        for number, packet in enumerate(packet for packet in container.demux(stream) if packet.size):
+            if number >= stop:
+                break
+            if number >= stretch.first:
+                shown = _place(times, packet.pts)
+                if shown is None or not stretch.first <= shown < stop:
+                    raise _changed(stretch.path)
+                given += 1
+                yield shown - stretch.first, packet
+    if given != stretch.count:
+        raise _changed(stretch.path)
+
+
+def _changed(path: Path) -> BrokenClip:
+    return BrokenClip(f"{path} is not what it was a moment ago; leave it alone while it is read.")
+
+
+def _place(times: Sequence[int], time: int | None) -> int | None:
+    """The number of the frame with that time."""
+    place = bisect_left(times, time) if time is not None else len(times)
+    return place if place < len(times) and times[place] == time else None
+
+
+def _look(path: Path, line: clips.Timeline) -> tuple[Index, _Encoded] | None:
+    """Where a clip can be cut and how it is encoded; None if it cannot be copied."""
+    if not line.times or len(line.times) != line.frames:
+        return None
+    rate = encoding.as_rate(line.frame_rate)
+    with opened(path) as (container, stream):
+        context = stream.codec_context
+        parameters = bytes(context.extradata or b"")
+        # 1: of the kind in which each NAL unit is preceded by its length.
+        if context.name != "h264" or parameters[:1] != b"\x01" or len(parameters) < 7:
+            return None
+        if container.format.name.split(",")[0] not in _CONTAINERS or not stream.time_base:
+            return None
+        if not _even(line.times, stream.time_base * rate):
+            return None
+        encoded = _Encoded(
+            parameters,
+            (stream.width, stream.height),
+            str(context.pix_fmt),
+            stream.sample_aspect_ratio,
+            tuple(
+                int(tag)
+                for tag in (
+                    context.colorspace,
+                    context.color_primaries,
+                    context.color_trc,
+                    context.color_range,
+                )
+            ),
+        )
+        index = _index(container.demux(stream), line.times, parameters)
+    if index is None or _turned(path):
+        return None
+    return index, encoded
+
+
+def _index(
+    packets: Iterator[av.Packet[VideoStream]], times: Sequence[int], parameters: bytes
+) -> Index | None:
+    starts, ends = set[int](), set[int]()
+    number = highest = -1
+    delay = 0
+    for number, packet in enumerate(packet for packet in packets if packet.size):
+        shown = _place(times, packet.pts)
+        if shown is None or packet.is_discard or packet.is_corrupt:
+            return None
+        kinds = set[int]()
+        for unit in _units(memoryview(packet), (parameters[4] & 3) + 1):
+            if unit is None:
+                return None
+            kind = unit[0] & 31
+            # Parameters among the pictures do no harm where they are those of the whole film.
+            if kind in _PARAMETERS and bytes(unit) not in parameters:
+                return None
+            kinds.add(kind)
+        if _IDR in kinds and shown == number == highest + 1:
+            starts.add(number)
+        highest = max(highest, shown)
+        if highest == number:
+            ends.add(number + 1)
+        delay = max(delay, number - shown)
+    return Index(frozenset(starts), frozenset(ends), delay) if number + 1 == len(times) else None
+
+
+def _units(packet: memoryview, prefix: int) -> Iterator[memoryview | None]:
+    """The NAL units of a packet; None where it is not made of such."""
+    place = 0
+    while place < len(packet):
+        start = place + prefix
+        place = start + int.from_bytes(packet[place:start], "big")
+        if start >= place or place > len(packet):
+            yield None
+            return
+        yield packet[start:place]
+
+
+def _even(times: Sequence[int], frames: Fraction) -> bool:
+    """Whether pictures are evenly spaced; *frames* of them last one unit of their times."""
+    return all(abs((time - times[0]) * frames - number) <= _UNEVEN for number, time in enumerate(times))
+
+
+def _turned(path: Path) -> bool:
+    """Whether it lies on its side, as a phone's may: a film has no such mark for a part of it."""
+    with closing(clips.pictures(path, any_light=True)) as shown:
+        return bool(next(shown).rotation)
