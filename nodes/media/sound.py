@@ -110,7 +110,10 @@ def audio(path: Path, *, stopped: Callable[[], bool] = clips.never) -> dict[str,
     line, form = clips.timeline(path), form_of(path) or STANDARD
     if form.rate not in _RATES:
         form = Form(STANDARD.rate, form.channels)
-    count = round(line.seconds * form.rate)
+    evenly = line.frames / line.frame_rate
+    # Some containers round times to milliseconds; where frames are evenly spaced, their number says more.
+    exact = abs(evenly - Fraction(line.seconds)) * line.frame_rate < 1
+    count = round((evenly if exact else line.seconds) * form.rate)
     needed, free = 4 * form.channels * count, free_memory()
     if free is not None and needed + _SPARE > free:
         raise InvalidInput(
@@ -231,7 +234,7 @@ def _in_place(
     for packet in container.demux(stream):
         try:
             decoded = packet.decode()
-        except av.error.InvalidDataError:
+        except av.error.FFmpegError:
             continue  # what is damaged stays silent
         for frame in decoded:
             if takes != (frame.format.name, frame.layout.name, frame.sample_rate):
