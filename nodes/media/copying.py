@@ -19,6 +19,7 @@ import av.error
 
 from ..generation.errors import BrokenClip, InvalidInput
 from . import clips, encoding
+from .h264 import IDR, PARAMETERS, Headers, kind
 from .opening import opened
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from .sound import Sound
 
 _CONTAINERS: Final = ("mov", "matroska")
-_IDR: Final = 5
-_PARAMETERS: Final = (7, 8, 13, 15)
-"""Kinds of NAL units in H.264."""
 _UNEVEN: Final = Fraction(1, 20)
 """Of a frame: how far a picture's time may be off; Matroska rounds to milliseconds."""
 
@@ -53,12 +51,20 @@ class Stretch:
 class Index:
     """Where a clip can be cut without decoding it."""
 
-    starts: frozenset[int]
-    """Frames with which a copy can begin."""
-    ends: frozenset[int]
-    """Frames before which a copy can end; the number of all frames is one of them."""
+    starts: dict[int, int]
+    """Frames with which a copy can begin, each with the id that such pictures have."""
+    ends: dict[int, int | None]
+    """Frames before which a copy can end, each with that id of the picture before it, if it has one. The number
+    of all frames is one of them."""
     delay: int
     """Packets by which decoding is ahead of showing."""
+
+    def leads_to(self, end: int, later: Index, start: int) -> bool:
+        """Whether frame *start* of a *later* clip may follow where this one ends before frame *end*."""
+        if end not in self.ends or start not in later.starts:
+            return False
+        # Two such pictures in a row must have different ids, or some decoders take them for one.
+        return self.ends[end] != later.starts[start]
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,7 @@ def write(
         InvalidInput: the pictures cannot be put into an MP4.
     """
     try:
-        with encoding.mp4(path) as container:
+        with encoding.mp4(path, frame_rate) as container:
             with opened(stretches[0].path) as (_, template):
                 stream = container.add_stream_from_template(template, opaque=True)
             stream.time_base = 1 / frame_rate
@@ -169,16 +175,15 @@ def _look(path: Path, line: clips.Timeline) -> tuple[Index, _Encoded] | None:
     rate = encoding.as_rate(line.frame_rate)
     with opened(path) as (container, stream):
         context = stream.codec_context
-        parameters = bytes(context.extradata or b"")
-        # 1: of the kind in which each NAL unit is preceded by its length.
-        if context.name != "h264" or parameters[:1] != b"\x01" or len(parameters) < 7:
+        headers = Headers.read(bytes(context.extradata or b"")) if context.name == "h264" else None
+        if headers is None:
             return None
         if container.format.name.split(",")[0] not in _CONTAINERS or not stream.time_base:
             return None
         if not _even(line.times, stream.time_base * rate):
             return None
         encoded = _Encoded(
-            parameters,
+            headers.content,
             (stream.width, stream.height),
             str(context.pix_fmt),
             stream.sample_aspect_ratio,
@@ -192,50 +197,43 @@ def _look(path: Path, line: clips.Timeline) -> tuple[Index, _Encoded] | None:
                 )
             ),
         )
-        index = _index(container.demux(stream), line.times, parameters)
+        index = _index(container.demux(stream), line.times, headers)
     if index is None or _turned(path):
         return None
     return index, encoded
 
 
-def _index(
-    packets: Iterator[av.Packet[VideoStream]], times: Sequence[int], parameters: bytes
-) -> Index | None:
-    starts, ends = set[int](), set[int]()
+def _index(packets: Iterator[av.Packet[VideoStream]], times: Sequence[int], headers: Headers) -> Index | None:
+    starts, ends = dict[int, int](), dict[int, int | None]()
     number = highest = -1
     delay = 0
     for number, packet in enumerate(packet for packet in packets if packet.size):
         shown = _place(times, packet.pts)
         if shown is None or packet.is_discard or packet.is_corrupt:
             return None
-        kinds = set[int]()
-        for unit in _units(memoryview(packet), (parameters[4] & 3) + 1):
-            if unit is None:
-                return None
-            kind = unit[0] & 31
-            # Parameters among the pictures do no harm where they are those of the whole film.
-            if kind in _PARAMETERS and bytes(unit) not in parameters:
-                return None
-            kinds.add(kind)
-        if _IDR in kinds and shown == number == highest + 1:
-            starts.add(number)
+        try:
+            own = _id_of(packet, headers)
+        except ValueError:
+            return None
+        if own is not None and shown == number == highest + 1:
+            starts[number] = own
         highest = max(highest, shown)
         if highest == number:
-            ends.add(number + 1)
+            ends[number + 1] = own
         delay = max(delay, number - shown)
-    return Index(frozenset(starts), frozenset(ends), delay) if number + 1 == len(times) else None
+    return Index(starts, ends, delay) if number + 1 == len(times) else None
 
 
-def _units(packet: memoryview, prefix: int) -> Iterator[memoryview | None]:
-    """The NAL units of a packet; None where it is not made of such."""
-    place = 0
-    while place < len(packet):
-        start = place + prefix
-        place = start + int.from_bytes(packet[place:start], "big")
-        if start >= place or place > len(packet):
-            yield None
-            return
-        yield packet[start:place]
+def _id_of(packet: av.Packet[VideoStream], headers: Headers) -> int | None:
+    """The id of a picture from which decoding can start, None for another. Raises ValueError if it is none."""
+    found = None
+    for unit in headers.units(memoryview(packet)):
+        # Parameters among the pictures do no harm where they are those of the whole film.
+        if kind(unit) in PARAMETERS and bytes(unit) not in headers.content:
+            raise ValueError("the parameters change on the way")
+        if kind(unit) == IDR and found is None:
+            found = headers.idr_id(unit)
+    return found
 
 
 def _even(times: Sequence[int], frames: Fraction) -> bool:

@@ -65,7 +65,7 @@ def write(
         raise InvalidInput(f"A video of {width}x{height} cannot be made; each side needs two pixels or more.")
     rate = as_rate(frame_rate)
     try:
-        with mp4(path) as container:
+        with mp4(path, rate) as container:
             _encode(frames, container, path, rate, (height, width, 3), crf, sound)
     except av.error.FFmpegError as error:
         if isinstance(error, OSError):
@@ -95,11 +95,14 @@ def as_rate(frame_rate: Fraction | float) -> Fraction:
 
 
 @contextmanager
-def mp4(path: Path) -> Iterator[OutputContainer]:
+def mp4(path: Path, frame_rate: Fraction) -> Iterator[OutputContainer]:
     """An MP4 to be filled. It gets its name when it is whole; after an error nothing is left behind."""
+    # Lengths are told in units of this; in FFmpeg's milliseconds the last frame would be a little too short.
+    unit = frame_rate.numerator * max(1, round(48_000 / frame_rate.numerator))
+    options = {"movflags": "+faststart", "movie_timescale": str(unit)}
     unfinished = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}.unfinished")
     try:
-        with av.open(str(unfinished), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        with av.open(str(unfinished), "w", format="mp4", options=options) as container:
             yield container
         unfinished.replace(path)
     finally:

@@ -134,7 +134,7 @@ def _to_copy(parts: Sequence[Part]) -> list[copying.Stretch] | None:
     def follow(number: int, begin: int) -> list[copying.Stretch] | None:
         """The film from frame *begin* on, which is the first one that part *number* shows."""
         part, index = parts[number], indexes[number]
-        if (number, begin) in hopeless or begin - part.offset not in index.starts:
+        if (number, begin) in hopeless:
             return None
 
         def until(end: int) -> copying.Stretch:
@@ -144,13 +144,19 @@ def _to_copy(parts: Sequence[Part]) -> list[copying.Stretch] | None:
             return [until(total)]
         for later in range(number + 1, len(parts)):
             for end in range(part.end, max(parts[later].begin, begin + 1) - 1, -1):
-                rest = follow(later, end) if end - part.offset in index.ends else None
+                start = end - parts[later].offset
+                possible = index.leads_to(end - part.offset, indexes[later], start)
+                rest = follow(later, end) if possible else None
                 if rest is not None:
                     return [until(end), *rest]
         hopeless.add((number, begin))
         return None
 
-    found = (follow(number, 0) for number, part in enumerate(parts) if part.begin == 0)
+    found = (
+        follow(number, 0)
+        for number, part in enumerate(parts)
+        if part.begin == 0 and part.first in indexes[number].starts
+    )
     return next((stretches for stretches in found if stretches is not None), None)
 
 
