@@ -416,3 +416,18 @@ def test_a_continuation_that_was_bought_is_not_bought_again_as_an_extension(work
     film = work.extend_video(more, generations=first.generations, length=10)
     assert film.generations == (*first.generations, *continued.generations)
     assert len(luma.creates) == 2
+
+
+def test_our_clips_are_joined_once_and_without_encoding_them_again(work):
+    small = Settings(model="ray-3.2", resolution="360p")
+    made = [work.text_to_video(replace(small, prompt=prompt)) for prompt in ("a fox", "an owl at night")]
+    cutting = work.studio.cutting
+    ids = made[0].generations + made[1].generations
+    film = cutting.film_path(ids, clock=FakeClock(), report=work.reports)
+    both = [picture for each in made for picture in clips.read(each.path)]
+    joined = list(clips.read(film))
+    assert len(joined) == len(both) == 242
+    assert all(np.array_equal(one, other) for one, other in zip(joined, both, strict=True))
+    changed = film.stat().st_mtime_ns
+    assert cutting.film_path(ids, clock=FakeClock(), report=work.reports) == film
+    assert film.stat().st_mtime_ns == changed

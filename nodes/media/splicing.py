@@ -53,6 +53,7 @@ def splice(
     size: tuple[int, int],
     stopped: Callable[[], bool] = clips.never,
     progress: Callable[[float], None] | None = None,
+    words: str = "Stopped while joining; the clips themselves stay where they are.",
 ) -> bool:
     """One film of *parts* in order of play, in the memory of a few frames.
 
@@ -66,6 +67,7 @@ def splice(
         size: width and height of pictures that are encoded; parts of another size are resized, antialiased.
         stopped: asked before each frame.
         progress: told the fraction done, 0..1, after each frame.
+        words: what the error says if `stopped` said so.
 
     Returns:
         Whether the pictures were copied: bit for bit what the clips hold.
@@ -77,7 +79,7 @@ def splice(
     """
     rate = encoding.as_rate(parts[0].line.frame_rate)
     in_turn = _in_turn(parts)
-    done = _Done(parts[-1].end, stopped, progress)
+    done = _Done(parts[-1].end, stopped, progress, words)
     heard = _heard(in_turn, rate)
     copied = _to_copy(parts)
     if copied is not None:
@@ -96,11 +98,12 @@ class _Done:
     total: int
     stopped: Callable[[], bool]
     progress: Callable[[float], None] | None
+    words: str
     shown: int = 0
 
     def before(self) -> None:
         if self.stopped():
-            raise Interrupted("Stopped while joining; the clips themselves stay where they are.")
+            raise Interrupted(self.words)
 
     def after(self) -> None:
         self.shown += 1
