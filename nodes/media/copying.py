@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from .sound import Sound
 
 _CONTAINERS: Final = ("mov", "matroska")
+_ANY_UNIT: Final = int(av.__version__.split(".")[0]) >= 15
+"""Older PyAV tells the times of copies in 1/90000 of a second: too rough for 23.976 frames a second."""
 _UNEVEN: Final = Fraction(1, 20)
 """Of a frame: how far a picture's time may be off; Matroska rounds to milliseconds."""
 
@@ -115,7 +117,8 @@ def write(
         with encoding.mp4(path, frame_rate) as container:
             with opened(stretches[0].path) as (_, template):
                 stream = container.add_stream_from_template(template, opaque=True)
-            stream.time_base = 1 / frame_rate
+            if _ANY_UNIT:
+                stream.time_base = 1 / frame_rate
             track = encoding.Soundtrack(container, sound) if sound is not None else None
             delay = max(stretch.delay for stretch in stretches)
             place = 0
@@ -179,6 +182,8 @@ def _look(path: Path, line: clips.Timeline) -> tuple[Index, _Encoded] | None:
         if headers is None:
             return None
         if container.format.name.split(",")[0] not in _CONTAINERS or not stream.time_base:
+            return None
+        if not _ANY_UNIT and (90_000 / rate).denominator != 1:
             return None
         if not _even(line.times, stream.time_base * rate):
             return None

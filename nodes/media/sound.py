@@ -230,41 +230,51 @@ def _in_place(
 ) -> Generator[Samples, None, None]:
     """Decoded sound from *begin* on, each block where its time says, with silence between."""
     given, started = 0, False
-    mixer, takes = None, None
+    mixer = _Mixer(form)
     for packet in container.demux(stream):
-        try:
-            decoded = packet.decode()
-        except av.error.FFmpegError:
-            continue  # what is damaged stays silent
-        for frame in decoded:
-            if takes != (frame.format.name, frame.layout.name, frame.sample_rate):
-                takes = (frame.format.name, frame.layout.name, frame.sample_rate)
-                mixer = av.AudioResampler(format="fltp", layout=form.layout, rate=form.rate)
+        for frame, block in mixer.blocks(packet):
             late = 0
             if frame.pts is not None and frame.time_base:
                 late = round((frame.pts * frame.time_base - begin) * form.rate) - given
             if started and abs(late) <= _SLACK * form.rate:
                 late = 0
-            assert mixer is not None  # noqa: S101 - made for the first frame
-            block = np.concatenate([_values(part) for part in mixer.resample(frame)] or [_none(form)], 1)
-            if late < 0:
-                block = block[:, -late:]
-            if not block.shape[1]:
+            wanted = block[:, max(-late, 0) :]
+            if not wanted.shape[1]:
                 continue
             started = True
             if late > 0:
                 yield from _silence(late, form.channels)
                 given += late
-            yield block
-            given += block.shape[1]
+            yield wanted
+            given += wanted.shape[1]
+
+
+class _Mixer:
+    """Packets of sound in one form. What is damaged, or nobody knows how to mix, gives nothing."""
+
+    def __init__(self, form: Form) -> None:
+        self._form = form
+        self._takes: tuple[str, str, int] | None = None
+
+    def blocks(self, packet: av.Packet[AudioStream]) -> Generator[tuple[av.AudioFrame, Samples], None, None]:
+        """Each frame of a packet, and its samples."""
+        try:
+            for frame in packet.decode():
+                takes = (frame.format.name, frame.layout.name, frame.sample_rate)
+                if takes != self._takes:
+                    self._mixer = av.AudioResampler(
+                        format="fltp", layout=self._form.layout, rate=self._form.rate
+                    )
+                    self._takes = takes
+                mixed = [_values(part) for part in self._mixer.resample(frame)]
+                if mixed:
+                    yield frame, np.concatenate(mixed, axis=1)
+        except (av.error.FFmpegError, ValueError):
+            self._takes = None
 
 
 def _values(frame: av.AudioFrame) -> Samples:
     return np.asarray(frame.to_ndarray(), np.float32)
-
-
-def _none(form: Form) -> Samples:
-    return np.empty((form.channels, 0), np.float32)
 
 
 def _in_form(blocks: Iterable[Samples], own: Form, form: Form) -> Generator[Samples, None, None]:
