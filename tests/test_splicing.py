@@ -421,8 +421,9 @@ def test_other_containers_are_encoded(clip, tmp_path):
 
 
 @pytest.mark.parametrize("first", [0, 1], ids=["copied", "encoded"])
-def test_a_stop_leaves_nothing_behind(clip, tmp_path, first):
-    source = clip(ROAD[:48], sound=films.clicks(48, [5]))
+@pytest.mark.parametrize("sound", [None, films.clicks(48, [5])], ids=["silent", "sound"])
+def test_a_stop_leaves_nothing_behind(clip, tmp_path, first, sound):
+    source = clip(ROAD[:48], sound=sound)
     before = set(tmp_path.iterdir())
     asked = []
 

@@ -125,7 +125,8 @@ def audio(path: Path, *, stopped: Callable[[], bool] = clips.never) -> dict[str,
         for block in blocks:
             if stopped():
                 raise Interrupted("Stopped while decoding the sound.")
-            waveform[0, :, place : place + block.shape[1]] = block
+            if block.any():  # the rest costs no memory until somebody else writes there
+                waveform[0, :, place : place + block.shape[1]] = block
             place += block.shape[1]
     return {"waveform": torch.from_numpy(waveform), "sample_rate": form.rate}
 

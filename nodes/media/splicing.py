@@ -80,7 +80,7 @@ def splice(
     rate = encoding.as_rate(parts[0].line.frame_rate)
     in_turn = _in_turn(parts)
     done = _Done(parts[-1].end, stopped, progress, words)
-    heard = _heard(in_turn, rate)
+    heard = _heard(in_turn, rate, done)
     copied = _to_copy(parts)
     if copied is not None:
         copying.write(copied, path, frame_rate=rate, sound=heard, before=done.before, after=done.after)
@@ -174,7 +174,7 @@ def _pictures(
                 done.after()
 
 
-def _heard(stretches: Sequence[copying.Stretch], rate: Fraction) -> sound.Sound | None:
+def _heard(stretches: Sequence[copying.Stretch], rate: Fraction, done: _Done) -> sound.Sound | None:
     """The sound of the film, None if all of it is silent."""
     form = sound.film_form([sound.form_of(stretch.path) for stretch in stretches])
     if form is None:
@@ -191,7 +191,9 @@ def _heard(stretches: Sequence[copying.Stretch], rate: Fraction) -> sound.Sound 
                 (stretch is not stretches[-1] or stretch.first + stretch.count < stretch.line.frames),
             )
             with closing(sound.read(stretch.path, stretch.line, stretch.first, count, form)) as own:
-                yield from _faded(own, count, round(_FADE * form.rate), *fades)
+                for block in _faded(own, count, round(_FADE * form.rate), *fades):
+                    done.before()  # a single frame may last for hours
+                    yield block
 
     return sound.Sound(form, blocks())
 
