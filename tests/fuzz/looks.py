@@ -51,9 +51,9 @@ def looks(path: Path, good: Path, made: Path) -> dict[str, Callable[[], object]]
 def cut(path: Path, first: int, made: Path) -> None:
     """Some frames of a clip as a film of their own."""
     line = clips.timeline(path)
+    first = min(first, line.frames - 1)
     part = splicing.Part(path, line, -first, first, min(first + 12, line.frames))
-    if part.stop > first:
-        splicing.splice([part], made, size=clips.shown_size(path, any_light=True))
+    splicing.splice([part], made, size=clips.shown_size(path, any_light=True))
 
 
 def tried(look: Callable[[], object]) -> str:
