@@ -12,6 +12,7 @@ from bisect import bisect_left
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import av
@@ -248,5 +249,5 @@ def _even(times: Sequence[int], frames: Fraction) -> bool:
 
 def _turned(path: Path) -> bool:
     """Whether it lies on its side, as a phone's may: a film has no such mark for a part of it."""
-    with closing(clips.pictures(path, any_light=True)) as shown:
-        return bool(next(shown).rotation)
+    with opened(path) as (container, stream):
+        return any(picture.rotation for picture in islice(container.decode(stream), 1))

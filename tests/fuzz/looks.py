@@ -53,7 +53,7 @@ def cut(path: Path, first: int, made: Path) -> None:
     line = clips.timeline(path)
     first = min(first, line.frames - 1)
     part = splicing.Part(path, line, -first, first, min(first + 12, line.frames))
-    splicing.splice([part], made, size=clips.shown_size(path, any_light=True))
+    splicing.splice([part], made, size=clips.shown_size(path))
 
 
 def tried(look: Callable[[], object]) -> str:
