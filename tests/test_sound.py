@@ -123,6 +123,34 @@ def test_a_clip_without_sound_is_silent_for_its_length(clip):
     assert not audio["waveform"].any()
 
 
+def test_a_decoder_that_is_not_on_the_list_is_not_tried(clip):
+    path = clip(ROAD[:24], sound=films.clicks(24, [5]), sound_codec="mp2", container="matroska")
+    with av.open(str(path)) as file:
+        assert sum(frame.samples for frame in file.decode(audio=0)) > 24_000  # FFmpeg itself would
+    assert sound.form_of(path) is None
+    assert not sound.audio(path)["waveform"].any()
+
+
+def test_the_first_sound_that_can_be_decoded_is_taken(tmp_path, clip):
+    """Phones put a track in front, or behind, that no one else knows."""
+    strange = clip(ROAD[:24], sound=films.clicks(24, [5]), sound_codec="mp2", container="matroska")
+    known = clip(ROAD[:24], sound=films.clicks(24, [9]), container="matroska")
+    path = tmp_path / "both.mkv"
+    with av.open(str(strange)) as one, av.open(str(known)) as other, av.open(str(path), "w") as target:
+        packets = []
+        for source, streams in ((one, one.streams), (other, other.streams.audio)):
+            copies = {each: target.add_stream_from_template(each, opaque=True) for each in streams}
+            for packet in source.demux(*copies):
+                if packet.dts is not None:
+                    packet.stream = copies[packet.stream]
+                    packets.append(packet)
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            target.mux(packet)
+    with av.open(str(path)) as file:
+        assert [stream.codec_context.name for stream in file.streams.audio] == ["mp2", "aac"]
+    close(films.heard_at(sound.audio(path)["waveform"][0].numpy(), 48000), [9])
+
+
 def test_more_than_two_channels_are_mixed_to_two(tmp_path):
     path = tmp_path / "clip.mp4"
     with av.open(str(path), "w") as file:
