@@ -437,6 +437,18 @@ def test_a_stop_leaves_nothing_behind(clip, tmp_path, first, sound):
     assert set(tmp_path.iterdir()) == before
 
 
+def test_a_stop_is_heard_within_a_frame_that_lasts_for_minutes(clip, tmp_path):
+    source = clip(ROAD[:2], times=[0, 24 * 60], sound=films.clicks(24 * 60, [5]))
+    asked = []
+
+    def stopped():
+        asked.append(None)
+        return len(asked) > 4
+
+    with pytest.raises(Interrupted):
+        cut(source, 0, 2, tmp_path / "film.mp4", stopped=stopped)
+
+
 @pytest.mark.parametrize("first", [0, 1], ids=["copied", "encoded"])
 def test_progress_is_told_for_each_frame(clip, tmp_path, first):
     told = []

@@ -215,7 +215,7 @@ def _index(packets: Iterator[av.Packet[VideoStream]], times: Sequence[int], head
     delay = 0
     for number, packet in enumerate(packet for packet in packets if packet.size):
         shown = _place(times, packet.pts)
-        if shown is None or packet.is_discard or packet.is_corrupt:
+        if shown is None or packet.is_corrupt:
             return None
         try:
             own = _id_of(packet, headers)
