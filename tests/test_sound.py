@@ -79,6 +79,19 @@ def test_sound_that_begins_late_is_preceded_by_silence(clip):
     close(films.heard_at(sound.audio(path)["waveform"][0].numpy(), 48000), [14])
 
 
+def test_sound_that_begins_before_the_first_picture_is_cut_off(clip):
+    path = clip(ROAD[:48], times=list(range(12, 60)), sound=films.clicks(60, [5, 20]))
+    assert clips.timeline(path).times[0] > 0
+    close(films.heard_at(sound.audio(path)["waveform"][0].numpy(), 48000), [8])
+
+
+def test_of_a_clip_with_uneven_times_the_sound_from_a_frame_on_is_from_when_it_is_shown(clip):
+    path = clip(ROAD[:30], times=[*range(20), *range(30, 40)], sound=films.clicks(40, [5, 32]))
+    line = clips.timeline(path)
+    heard_then = np.concatenate(list(sound.read(path, line, 20, 20_000, Form(48000, 2))), axis=1)
+    close(films.heard_at(heard_then, 48000), [2])
+
+
 def test_sound_that_goes_on_after_the_last_picture_is_cut(clip):
     path = clip(ROAD[:12], sound=films.clicks(48, [5, 30]))
     waveform = sound.audio(path)["waveform"]
