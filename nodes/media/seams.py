@@ -4,7 +4,7 @@ Frames are compared small (128 pixels wide) by their mean absolute difference in
 of one frame differ by compression, so what counts is how that compares with the change from frame to frame:
 
 - An overlap of d frames is one where the last d frames of the earlier clip and the first d of the later one
-  differ least, and by less than three quarters of a natural step. Where compression changes as much as motion
+  differ least, and by less than nine tenths of a natural step. Where compression changes as much as motion
   does, an overlap of several frames must be a clear lowest point of that difference, and one repeated frame is
   told from none by how far the later clip's first frame has moved along with the motion.
 - Where the picture moves too little for that, any overlap would fit. One frame is dropped if the later clip
@@ -41,7 +41,7 @@ _TALLEST = 1024
 """Rows compared at most; only what is no film has more."""
 _SAME = 2.0
 """Levels by which two encodings of one frame may differ at the size compared."""
-_CLEARLY_LESS = 0.75
+_CLEARLY_LESS = 0.9
 """Of a natural step. Without an overlap the clips are a whole step or more apart."""
 _SAME_SHAPE = 1.02
 _SAME_RATE = 1.0001
