@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Final
 
 from .generation.clock import Clock
 from .generation.errors import GenerationError, InvalidInput
@@ -12,6 +13,9 @@ from .generation.lifecycle import Lifecycle
 from .generation.records import Occasion
 from .generation.waiting import Report
 from .media import seams
+
+_MADE: Final = "with sound, copied where it can be\n"
+"""How films are made, as a part of their names: one that was made in another way is made anew."""
 
 
 class CuttingRoom:
@@ -44,7 +48,7 @@ class CuttingRoom:
         return parts[0] if len(parts) == 1 else self.join(parts, clock=clock, report=report)
 
     def join(self, parts: list[Path], *, clock: Clock, report: Report) -> Path:
-        """The film of *parts*, repeated frames at the seams dropped; made once for the same parts."""
+        """The film of *parts* with their sound, without frames that repeat; made once for the same parts."""
         name = f"films/film_{_names(parts)}.mp4"
         path = self._library.folder / name
         if path.is_file():
@@ -67,7 +71,7 @@ class CuttingRoom:
 
 def _names(parts: list[Path]) -> str:
     """A name for a film of *parts*: the same files, unchanged, give the same name."""
-    seen = hashlib.sha256()
+    seen = hashlib.sha256(_MADE.encode())
     for part in parts:
         facts = part.stat()
         seen.update(f"{part.resolve()}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())

@@ -2,6 +2,9 @@
 
 The files are made by our own writer, which gives the same bytes for the same frames: what is bought is found
 again by its pixels, so a VIDEO that came out a little different each time would be bought each time.
+
+They keep their sound, because a film is joined from them. A provider never hears it: what is sent to one is a
+picture of the file, not the file.
 """
 
 from __future__ import annotations
@@ -10,10 +13,9 @@ import hashlib
 import io
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import islice
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from comfy_api.latest import InputImpl
 
@@ -28,6 +30,8 @@ from .generation.waiting import Report
 if TYPE_CHECKING:
     from .film import Frames
     from .generation.request import StillImage
+
+_STOPPED: Final = "Stopped while reading the film; nothing was sent or billed."
 
 
 def still(frame: Any, name: str) -> StillImage:
@@ -75,7 +79,7 @@ def video_file(video: Any, clock: Clock) -> Path:
     """
     if not isinstance(video, InputImpl.VideoFromFile):
         held = video.get_components()
-        return frames_file(held.images, Fraction(held.frame_rate), clock)
+        return frames_file(held.images, Fraction(held.frame_rate), clock, audio=held.audio)
     source = video.get_stream_source()
     if isinstance(source, io.BytesIO):
         content = source.getvalue()
@@ -88,9 +92,12 @@ def video_file(video: Any, clock: Clock) -> Path:
     return _part(path, start, seconds, clock) if start or seconds else path
 
 
-def frames_file(frames: Any, frame_rate: Fraction, clock: Clock) -> Path:
-    """An IMAGE batch [frames, height, width, 3] as a video file. Raises InvalidInput, Interrupted."""
-    from .media import clips, images
+def frames_file(frames: Any, frame_rate: Fraction, clock: Clock, *, audio: Any = None) -> Path:
+    """An IMAGE batch [frames, height, width, 3] as a video file, with AUDIO beside it if there is any.
+
+    Raises InvalidInput, Interrupted.
+    """
+    from .media import encoding, images, sound
 
     images.check_shape(frames, "frames")
     stack = frames if frames.ndim == 4 else frames[None]
@@ -101,19 +108,32 @@ def frames_file(frames: Any, frame_rate: Fraction, clock: Clock) -> Path:
             _go_on(clock)
             yield images.eight_bit(frame, name="frames")
 
+    def heard() -> sound.Sound | None:
+        return sound.of_audio(audio, len(stack), frame_rate)
+
     # The shape too: black frames of two shapes are the same bytes.
     content = hashlib.sha256(f"{tuple(stack.shape)} {frame_rate}".encode())
     for picture in pictures():
         content.update(picture.data)
+    voice = heard()
+    if voice is not None:
+        content.update(f" {voice.form}".encode())
+        for block in voice.blocks:
+            content.update(block.tobytes())
     return host.temporary(
         content.hexdigest()[:16],
-        lambda path: clips.write(pictures(), path, frame_rate=frame_rate, width=width, height=height),
+        lambda path: encoding.write(
+            pictures(), path, frame_rate=frame_rate, width=width, height=height, sound=heard()
+        ),
     )
 
 
 def _part(path: Path, start: float, seconds: float, clock: Clock) -> Path:
-    """The part of a film from *start* on, *seconds* long (0: to its end), as a file."""
-    from .media import clips
+    """The part of a film from *start* on, *seconds* long (0: to its end), as a file.
+
+    Its pictures are copied where it begins on a keyframe, and encoded anew where not.
+    """
+    from .media import clips, splicing
 
     facts = clips.inspect(path)
     first = ceil(start * facts.frame_rate - 1e-6)
@@ -122,24 +142,23 @@ def _part(path: Path, start: float, seconds: float, clock: Clock) -> Path:
         raise InvalidInput(
             f"The video is trimmed to begin at {start:.2f} s, and it is {facts.seconds:.2f} s long: nothing is left."
         )
-
-    def pictures() -> Iterator[Any]:
-        for picture in islice(clips.read(path, start=first), count):
-            _go_on(clock)
-            yield picture
-
     on_disk = path.stat()
     name = hashlib.sha256(
         f"{path.resolve()}\0{on_disk.st_size}\0{on_disk.st_mtime_ns}\0{first}\0{count}".encode()
     )
+    part = splicing.Part(path, clips.timeline(path), -first, first, first + count)
     return host.temporary(
         name.hexdigest()[:16],
-        lambda copy: clips.write(
-            pictures(), copy, frame_rate=facts.frame_rate, width=facts.width, height=facts.height
+        lambda copy: splicing.splice(
+            [part],
+            copy,
+            size=(facts.width, facts.height),
+            stopped=lambda: clock.stopped,
+            words=_STOPPED,
         ),
     )
 
 
 def _go_on(clock: Clock) -> None:
     if clock.stopped:
-        raise Interrupted("Stopped while reading the film; nothing was sent or billed.")
+        raise Interrupted(_STOPPED)

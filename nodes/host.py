@@ -106,15 +106,16 @@ async def film(node: Any, make: Callable[[Studio, Clock, Report], Film]) -> Any:
 
     occasion, prompt = runs.occasion(node), node.hidden.prompt or {}
 
-    def work(clock: Clock, report: Report) -> tuple[Any, Any, Any]:
+    def work(clock: Clock, report: Report) -> tuple[Any, Any, Any, Any]:
         nonlocal made
         there = studio()
         runs.check(there, occasion.run, prompt)
         made = make(there.on(occasion), clock, report)
         shown = preview(made.path)  # here: it copies the clip where a library on another disk needs that
-        return *decoded(made.path, 0 in wanted, 2 in wanted, clock, report), shown
+        frames, last_frame = decoded(made.path, 0 in wanted, 2 in wanted, clock, report)
+        return frames, last_frame, sound(made.path, clock) if 4 in wanted else None, shown
 
-    frames, last_frame, shown = await run(node, work)
+    frames, last_frame, audio, shown = await run(node, work)
     assert made is not None  # noqa: S101 - `run` returned, so `make` did
     # Two spaces: the newer renderer reads Markdown, where they are what keeps a line break.
     say(node.hidden.unique_id, "  \n".join(made.lines))
@@ -123,6 +124,7 @@ async def film(node: Any, make: Callable[[Studio, Clock, Report], Film]) -> Any:
         InputImpl.VideoFromFile(str(made.path)),
         last_frame,
         made.generations,
+        audio,
         ui=shown,
     )
 
@@ -139,6 +141,13 @@ def decoded(path: Path, all_frames: bool, last: bool, clock: Clock, report: Repo
         )
         return tensor, tensor[-1:]
     return None, frames.last_frame(path) if last else None
+
+
+def sound(path: Path, clock: Clock) -> Any:
+    """The sound of a clip as AUDIO."""
+    from .media import sound
+
+    return sound.audio(path, stopped=lambda: clock.stopped)
 
 
 def studio() -> Studio:

@@ -235,4 +235,5 @@ def film_outputs() -> list[Any]:
         io.Video.Output("video", tooltip="The clip as a file, for Save Video; needs no memory."),
         io.Image.Output("last_frame", tooltip="The last frame alone, without decoding the rest into memory."),
         Generation.Output("generation", tooltip="For Ray Extend Video and Ray Frames."),
+        io.Audio.Output("audio", tooltip="The sound, as long as the clip; silence where it has none."),
     ]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Rgb = npt.NDArray[np.uint8]
+Waveform = npt.NDArray[np.float32]
 
 TAGS = {"bt709": (1, 1, 1), "bt601": (5, 5, 6), "bt2020": (9, 9, 14)}
 """Matrix, primaries and curve as H.273 numbers them."""
@@ -63,8 +64,15 @@ def encode(
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
     times: list[int] | None = None,
+    sound: Waveform | None = None,
+    sound_rate: int = 48000,
+    sound_codec: str = "aac",
+    sound_from: float = 0.0,
 ) -> Path:
-    """A file written with PyAV alone, so that readers are not tested with our own writer."""
+    """A file written with PyAV alone, so that readers are not tested with our own writer.
+
+    *sound* [channels, samples] begins *sound_from* seconds after the first picture.
+    """
     fast = {"preset": "ultrafast"}
     size = frames[0].shape[1::-1] if frames else (64, 64)
     with av.open(str(path), "w", format=container, options=container_options or {}) as file:
@@ -72,13 +80,53 @@ def encode(
             codec, rate=rate, options=(fast if codec == "libx264" else {}) | (options or {})
         )
         stream.width, stream.height, stream.pix_fmt = *size, pixel_format
+        heard = None
+        if sound is not None:
+            heard = file.add_stream(sound_codec, rate=sound_rate)
+            heard.codec_context.layout = "mono" if len(sound) == 1 else "stereo"
+            heard.codec_context.bit_rate = 256_000
         for number, rgb in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format=pixel_format)
             frame.pts = times[number] if times else number
             frame.time_base = Fraction(1, rate)
             file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
+        if heard is not None:
+            for place in range(0, sound.shape[1], 960):
+                block = np.ascontiguousarray(sound[:, place : place + 960], np.float32)
+                samples = av.AudioFrame.from_ndarray(
+                    block, format="fltp", layout=heard.codec_context.layout.name
+                )
+                samples.sample_rate, samples.time_base = sound_rate, Fraction(1, sound_rate)
+                samples.pts = place + round(sound_from * sound_rate)
+                file.mux(heard.encode(samples))
+            file.mux(heard.encode(None))
     return path
+
+
+def clicks(
+    count: int, at: Sequence[int], *, rate: int = 48000, channels: int = 2, frame_rate: int = 24
+) -> Waveform:
+    """Silence as long as *count* frames, with a click in the middle of each of the frames *at*."""
+    waveform = np.zeros((channels, round(count * rate / frame_rate)), np.float32)
+    for frame in at:
+        place = round((frame + 0.5) * rate / frame_rate)
+        waveform[:, place - 2 : place + 2] = 0.9
+    return waveform
+
+
+def heard_at(waveform: Waveform, rate: int, frame_rate: int = 24) -> list[float]:
+    """Where clicks are, in frames: 7.5 is the middle of frame 7."""
+    loud = np.abs(waveform[0])
+    places = []
+    while loud.size and loud.max() > 0.1:
+        place = int(loud.argmax())
+        near = np.s_[max(place - rate // 100, 0) : place + rate // 100]
+        weight = loud[near] ** 4
+        middle = float((np.arange(near.start, near.start + weight.size) + 0.5) @ weight / weight.sum())
+        places.append(middle * frame_rate / rate)
+        loud[near] = 0
+    return sorted(places)
 
 
 def planes(width: int, height: int, seed: int = 0) -> tuple[Rgb, Rgb, Rgb]:

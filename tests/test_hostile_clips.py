@@ -24,7 +24,7 @@ from fuzz.hunt import SECONDS, Looker, hunt
 from fuzz.mutations import mutated
 from fuzz.seeds import seeds
 from luma_ray.nodes.generation.errors import BrokenClip, InvalidInput
-from luma_ray.nodes.media import claims, clips, frames, opening, seams
+from luma_ray.nodes.media import claims, clips, encoding, frames, opening, seams
 
 MUTATIONS = int(os.environ.get("LUMA_RAY_MUTATIONS", "200"))
 """How many mutated files are tried; `python tests/fuzz/hunt.py --count 5000` tries more."""
@@ -458,7 +458,7 @@ def test_a_clip_of_too_many_frames_is_broken(file, monkeypatch):
 
 def black(path: Path, width: int, height: int) -> Path:
     frame = films.np.zeros((height, width, 3), films.np.uint8)
-    clips.write(iter([frame]), path, frame_rate=24, width=width, height=height, crf=51)
+    encoding.write(iter([frame]), path, frame_rate=24, width=width, height=height, crf=51)
     return path
 
 
@@ -557,14 +557,14 @@ def test_memory_that_the_system_does_not_give_is_a_sentence(file, monkeypatch):
 @pytest.mark.parametrize("rate", [Fraction(0), Fraction(-1), Fraction(1, 10**6), Fraction(10**9), 1001])
 def test_a_film_at_a_rate_that_is_none_is_not_written(tmp_path, rate):
     with pytest.raises(InvalidInput, match="frames a second cannot be made"):
-        clips.write(iter(films.scene(2, 64, 48)), tmp_path / "a.mp4", frame_rate=rate, width=64, height=48)
+        encoding.write(iter(films.scene(2, 64, 48)), tmp_path / "a.mp4", frame_rate=rate, width=64, height=48)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_film_in_a_size_that_h264_does_not_have_is_not_written(tmp_path):
     wide = films.np.zeros((16, 20_000, 3), films.np.uint8)
     with pytest.raises(InvalidInput, match="cannot be encoded"):
-        clips.write(iter([wide]), tmp_path / "a.mp4", frame_rate=24, width=20_000, height=16)
+        encoding.write(iter([wide]), tmp_path / "a.mp4", frame_rate=24, width=20_000, height=16)
     assert list(tmp_path.iterdir()) == []
 
 

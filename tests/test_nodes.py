@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import comfy_host
+import films
 import numpy as np
 import pytest
 import torch
@@ -140,12 +141,50 @@ def test_frames_are_decoded_only_when_linked_and_linking_them_later_buys_nothing
     result = at_luma.queue(
         **{"1": fox, "2": sink(at_luma, "1"), "3": sink(at_luma, "1", 0), "4": sink(at_luma, "1", 2)}
     )
-    frames, _, last, _ = result.outputs["1"]
+    frames, _, last, _, audio = result.outputs["1"]
     assert frames.dtype == torch.float32
     assert frames.shape[0] == 121
     assert frames.shape[-1] == 3
     assert torch.equal(last, frames[-1:])
+    assert audio is None
     assert len(luma.creates) == 1
+
+
+def test_sound_is_decoded_only_when_linked_and_a_silent_clip_gives_silence(at_luma, luma):
+    """Nodes that save, show or mix AUDIO fail on None, and Ray's clips have no sound."""
+    fox = at_luma.node("RayTextToVideo", prompt="a fox", resolution="540p")
+    result = at_luma.queue(**{"1": fox, "2": sink(at_luma, "1")})
+    assert result.outputs["1"][4] is None
+    listener = listening(at_luma)
+    result = at_luma.queue(
+        **{"1": fox, "2": sink(at_luma, "1"), "3": {**listener, "inputs": {"audio": ["1", 4]}}}
+    )
+    assert result.status == "success", result.message
+    frames, _, last, _, audio = result.outputs["1"]
+    assert frames is last is None
+    assert audio["waveform"].shape == (1, 2, 242_000)
+    assert audio["sample_rate"] == 48_000
+    assert not audio["waveform"].any()
+    assert len(luma.creates) == 1
+
+
+def listening(graph):
+    """A node that takes AUDIO and makes ComfyUI execute what gives it."""
+    io = sys_io()
+
+    class Listening(io.ComfyNode):
+        @classmethod
+        def define_schema(cls):
+            return io.Schema(
+                node_id="Listening", inputs=[io.Audio.Input("audio")], outputs=[], is_output_node=True
+            )
+
+        @classmethod
+        def execute(cls, audio):
+            return io.NodeOutput()
+
+    graph.host.add_nodes([Listening])
+    return {"class_type": "Listening", "inputs": {}}
 
 
 def test_without_the_prompt_handler_everything_is_decoded(graph, monkeypatch):
@@ -300,11 +339,11 @@ def test_frames_gives_a_range_in_another_size_and_the_ends_alone(graph):
 
 
 def test_extend_takes_a_video_from_any_node(graph, tmp_path):
-    from luma_ray.nodes.media import clips
+    from luma_ray.nodes.media import encoding
 
     path = tmp_path / "mine.mp4"
     moving = (np.full((90, 160, 3), level, np.uint8) for level in range(60, 85))
-    clips.write(moving, path, frame_rate=Fraction(24), width=160, height=90)
+    encoding.write(moving, path, frame_rate=Fraction(24), width=160, height=90)
     io = sys_io()
 
     class Video(io.ComfyNode):
@@ -364,6 +403,75 @@ def from_frames(count=60, height=90, width=160, rate=24):
     return InputImpl.VideoFromComponents(Types.VideoComponents(images=moving, frame_rate=Fraction(rate)))
 
 
+def heard_in(path):
+    """Frames in whose middles the file clicks."""
+    import av
+
+    with av.open(str(path)) as file:
+        waveform = np.concatenate([frame.to_ndarray() for frame in file.decode(audio=0)], axis=1)
+        return films.heard_at(waveform, file.streams.audio[0].rate)
+
+
+def extended(graph, make):
+    """The film that Ray Extend Video makes of a VIDEO, as Save Video saved it, and the node's audio."""
+    longer = graph.node("RayExtendVideo", prompt="it goes on", length=7, resolution="540p", video=["1", 0])
+    listener = {**listening(graph), "inputs": {"audio": ["2", 4]}}
+    result = graph.queue(**{"1": videos(graph, make), "2": longer, "3": sink(graph, "2"), "4": listener})
+    assert result.status == "success", result.message
+    (saved,) = result.ui["3"]["images"]
+    return graph.host.root / "output" / saved["subfolder"] / saved["filename"], result.outputs["2"][4]
+
+
+def test_the_sound_of_a_video_that_is_extended_is_in_the_saved_film_and_in_audio(graph, tmp_path):
+    from comfy_api.latest import InputImpl
+
+    path = films.encode(
+        films.scene(49, 160, 90), tmp_path / "mine.mp4", sound=films.clicks(49, [3, 48], channels=1)
+    )
+    film, audio = extended(graph, lambda: InputImpl.VideoFromFile(str(path)))
+    assert heard_in(film) == pytest.approx([3.5, 48.5], abs=0.024)
+    waveform = audio["waveform"]
+    assert waveform.shape == (1, 1, 169 * 2000)
+    assert films.heard_at(waveform[0].numpy(), 48_000) == pytest.approx([3.5, 48.5], abs=0.024)
+
+
+def test_a_trimmed_video_that_is_extended_keeps_the_sound_of_its_part(graph, tmp_path):
+    from comfy_api.latest import InputImpl
+
+    path = films.encode(films.scene(96, 160, 90), tmp_path / "mine.mp4", sound=films.clicks(96, [3, 40, 80]))
+    film, _ = extended(graph, lambda: InputImpl.VideoFromFile(str(path), start_time=1, duration=2))
+    assert heard_in(film) == pytest.approx([16.5], abs=0.024)
+
+
+def test_a_video_made_of_frames_and_sound_keeps_it_when_extended(graph):
+    from comfy_api.latest import InputImpl, Types
+
+    images = torch.from_numpy(np.stack(films.scene(48, 160, 90))).float() / 255
+    sound = torch.from_numpy(films.clicks(48, [5, 30], rate=44_100))[None]
+    components = Types.VideoComponents(
+        images=images, frame_rate=Fraction(24), audio={"waveform": sound, "sample_rate": 44_100}
+    )
+    film, audio = extended(graph, lambda: InputImpl.VideoFromComponents(components))
+    assert heard_in(film) == pytest.approx([5.5, 30.5], abs=0.024)
+    assert audio["sample_rate"] == 44_100
+
+
+def test_other_sound_beside_the_same_frames_is_another_file_and_no_other_purchase(graph):
+    from comfy_api.latest import InputImpl, Types
+
+    images = torch.from_numpy(np.stack(films.scene(48, 160, 90))).float() / 255
+    found = []
+    for at in ([5], [9]):
+        sound = torch.from_numpy(films.clicks(48, at))[None]
+        components = Types.VideoComponents(
+            images=images, frame_rate=Fraction(24), audio={"waveform": sound, "sample_rate": 48_000}
+        )
+        graph.host.cache.clear()
+        found += heard_in(extended(graph, lambda held=components: InputImpl.VideoFromComponents(held))[0])
+    assert found == pytest.approx([5.5, 9.5], abs=0.024)
+    assert len(graph.rows()) == 1
+
+
 @pytest.mark.parametrize("trimmed", [False, True])
 def test_the_same_video_extended_after_a_restart_is_the_same_purchase(graph, tmp_path, trimmed):
     """What ComfyUI's own writer makes of a VIDEO differs each time, and so would the picture at its end."""
@@ -386,11 +494,11 @@ def test_the_same_video_extended_after_a_restart_is_the_same_purchase(graph, tmp
 
 def test_a_trimmed_video_gives_only_its_part(graph, tmp_path):
     from comfy_api.latest import InputImpl
-    from luma_ray.nodes.media import clips
+    from luma_ray.nodes.media import encoding
 
     path = tmp_path / "mine.mp4"
     levels = (np.full((90, 160, 3), level, np.uint8) for level in range(60, 132))
-    clips.write(levels, path, frame_rate=Fraction(24), width=160, height=90)
+    encoding.write(levels, path, frame_rate=Fraction(24), width=160, height=90)
     part = videos(graph, lambda: InputImpl.VideoFromFile(str(path), start_time=1, duration=0.5))
     result = graph.queue(
         **{"1": part, "2": graph.node("RayFrames", video=["1", 0]), "3": sink(graph, "2", 0)}

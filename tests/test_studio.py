@@ -13,7 +13,7 @@ from fakes import FakeClock, Reports
 from luma_ray.nodes.film import Frames, Settings, framed, request_for
 from luma_ray.nodes.generation import errors
 from luma_ray.nodes.generation.request import MiddleFrame, Operation
-from luma_ray.nodes.media import clips, frames, images, seams
+from luma_ray.nodes.media import clips, encoding, frames, images, seams
 from luma_ray.nodes.studio import Studio
 from PIL import Image
 
@@ -101,7 +101,7 @@ def test_stopping_a_chain_keeps_its_parts_and_queueing_again_buys_only_the_rest(
 def test_a_film_from_anywhere_is_continued_from_its_last_picture(work, tmp_path):
     source = tmp_path / "mine.mp4"
     moving = (np.full((90, 160, 3), level, np.uint8) for level in range(60, 181))
-    clips.write(moving, source, frame_rate=24, width=160, height=90)
+    encoding.write(moving, source, frame_rate=24, width=160, height=90)
     film = work.extend_video(Settings(prompt="it goes on", resolution="540p"), video=source, length=10)
     assert clips.inspect(film.path).frames == 241
     assert "last frame as a picture" in " ".join(film.notes)
@@ -136,7 +136,7 @@ def test_the_length_is_checked_and_never_rounded_in_silence(work, luma, length, 
 
 def test_a_film_of_another_frame_rate_is_refused_before_anything_is_bought(work, luma, tmp_path):
     source = tmp_path / "mine.mp4"
-    clips.write(
+    encoding.write(
         (np.zeros((90, 160, 3), np.uint8) for _ in range(31)), source, frame_rate=30, width=160, height=90
     )
     with pytest.raises(errors.InvalidInput, match="30 frames a second and Ray makes 24"):
@@ -147,7 +147,7 @@ def test_a_film_of_another_frame_rate_is_refused_before_anything_is_bought(work,
 def test_a_film_of_nearly_24_frames_a_second_is_told_so(work, luma, tmp_path):
     source = tmp_path / "mine.mp4"
     pictures = (np.zeros((90, 160, 3), np.uint8) for _ in range(31))
-    clips.write(pictures, source, frame_rate=Fraction(24000, 1001), width=160, height=90)
+    encoding.write(pictures, source, frame_rate=Fraction(24000, 1001), width=160, height=90)
     with pytest.raises(errors.InvalidInput, match=r"has 23\.976 frames a second and Ray makes 24"):
         work.extend_video(FOX, video=source, length=10)
     assert luma.creates == []
@@ -384,7 +384,7 @@ def close(one, other):
 def test_a_film_that_could_not_close_is_refused_before_anything_is_bought(work, luma, tmp_path):
     source = tmp_path / "mine.mp4"
     moving = (np.full((90, 160, 3), level, np.uint8) for level in range(60, 181))
-    clips.write(moving, source, frame_rate=24, width=160, height=90)
+    encoding.write(moving, source, frame_rate=24, width=160, height=90)
     closing = Settings(prompt="it goes on", resolution="540p", aspect_ratio="auto", loop=True)
     with pytest.raises(errors.InvalidInput, match="cannot loop"):
         work.extend_video(closing, video=source, length=10)
@@ -416,3 +416,18 @@ def test_a_continuation_that_was_bought_is_not_bought_again_as_an_extension(work
     film = work.extend_video(more, generations=first.generations, length=10)
     assert film.generations == (*first.generations, *continued.generations)
     assert len(luma.creates) == 2
+
+
+def test_our_clips_are_joined_once_and_without_encoding_them_again(work):
+    small = Settings(model="ray-3.2", resolution="360p")
+    made = [work.text_to_video(replace(small, prompt=prompt)) for prompt in ("a fox", "an owl at night")]
+    cutting = work.studio.cutting
+    ids = made[0].generations + made[1].generations
+    film = cutting.film_path(ids, clock=FakeClock(), report=work.reports)
+    both = [picture for each in made for picture in clips.read(each.path)]
+    joined = list(clips.read(film))
+    assert len(joined) == len(both) == 242
+    assert all(np.array_equal(one, other) for one, other in zip(joined, both, strict=True))
+    changed = film.stat().st_mtime_ns
+    assert cutting.film_path(ids, clock=FakeClock(), report=work.reports) == film
+    assert film.stat().st_mtime_ns == changed

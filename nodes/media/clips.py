@@ -1,11 +1,10 @@
-"""Video files: what is in them, their pictures one by one, and new ones.
+"""Video files: what is in them, and their pictures one by one.
 
-Only the first video stream is read. Sound is neither read nor written here.
+Only the first video stream is read.
 """
 
 from __future__ import annotations
 
-import uuid
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,26 +15,21 @@ import av.error
 import numpy as np
 import numpy.typing as npt
 
-from ..generation.errors import BrokenClip, InvalidInput
-from .colour import Bt709Writer, RgbReader
-from .images import check_shape, eight_bit
+from ..generation.errors import BrokenClip
+from .colour import RgbReader
 from .opening import ANY, RAY_PIXELS, Bounds, explained, soon
 from .reading import OpenClip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
-    import torch
     from av.video.stream import VideoStream
 
 MOST_FRAMES: Final = 2**20
 """Of a clip: twelve hours."""
 _EXACT_TIMES = ("mov", "matroska")
 """Containers that give each frame its own time, so that a frame is found by seeking."""
-
-_FASTEST: Final = 1000
-"""Frames a second that are written at most."""
 
 
 @dataclass(frozen=True)
@@ -226,64 +220,6 @@ def _last(clip: OpenClip, line: Timeline) -> av.VideoFrame:
     return last
 
 
-def write(
-    frames: Iterable[npt.NDArray[np.uint8]],
-    path: Path,
-    *,
-    frame_rate: Fraction | float,
-    width: int,
-    height: int,
-    crf: int = 16,
-    preset: str = "veryfast",
-) -> None:
-    """An MP4 from uint8 [height, width, 3] frames, encoded as they come.
-
-    H.264, yuv420p, bt709 limited range and tagged so, a keyframe every second, playable while it loads, no
-    metadata. yuv420p has only even sides: the last column or row of an odd one is cut off. The file gets
-    its name when it is whole; if *frames* raises, nothing is left behind.
-
-    Args:
-        frames: any number of frames but none.
-        path: where to; its folder must exist.
-        frame_rate: frames a second.
-        width: of each frame in pixels.
-        height: of each frame in pixels.
-        crf: x264's quality, 0 (lossless) to 51; 16 is beyond what the eye tells apart.
-        preset: x264's; a faster one makes a larger file of the same quality.
-
-    Raises:
-        InvalidInput: no frames, a frame of another size, or a size or rate that H.264 does not have.
-    """
-    if width < 2 or height < 2:
-        raise InvalidInput(f"A video of {width}x{height} cannot be made; each side needs two pixels or more.")
-    rate = Fraction(frame_rate).limit_denominator(1001)
-    if not 0 < rate <= _FASTEST:
-        raise InvalidInput(f"A video with {float(frame_rate):.6g} frames a second cannot be made.")
-    unfinished = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}.unfinished")
-    try:
-        _encode(frames, unfinished, path, rate, (height, width, 3), crf, preset)
-        unfinished.replace(path)
-    except av.error.FFmpegError as error:
-        if isinstance(error, OSError):
-            raise
-        raise InvalidInput(f"A video of {width}x{height} cannot be encoded: {error.strerror}.") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def write_tensor(images: torch.Tensor, path: Path, frame_rate: Fraction | float, *, crf: int = 16) -> None:
-    """An MP4 from an IMAGE [frames, height, width, 3 or 4]; see `write`. The tensor is only read.
-
-    Raises:
-        InvalidInput: the tensor is no series of finite RGB pictures.
-    """
-    check_shape(images, "images")
-    stack = images if images.ndim == 4 else images[None]
-    height, width = stack.shape[1:3]
-    frames = (eight_bit(image, name="images") for image in stack)
-    write(frames, path, frame_rate=frame_rate, width=width, height=height, crf=crf)
-
-
 @dataclass(frozen=True, slots=True)
 class _Packet:
     """What is worth keeping of a packet: everything but its data."""
@@ -309,46 +245,3 @@ def _span(packets: list[_Packet]) -> int:
 
 def _broken_off(path: Path, packets: int) -> BrokenClip:
     return BrokenClip(f"{path} is cut off: it ends in or after frame {packets}, and promises more.")
-
-
-def _encode(
-    frames: Iterable[npt.NDArray[np.uint8]],
-    unfinished: Path,
-    path: Path,
-    rate: Fraction,
-    shape: tuple[int, int, int],
-    crf: int,
-    preset: str,
-) -> None:
-    height, width = shape[0] // 2 * 2, shape[1] // 2 * 2
-    writer = Bt709Writer()
-    number = -1
-    with av.open(str(unfinished), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream(
-            "libx264",
-            rate=rate,
-            # Without mbtree: it starves the last frame, which stands alone behind the last keyframe and is
-            # what an extension begins on; and with it the same frames do not always give the same bytes.
-            options={
-                "crf": str(crf),
-                "preset": preset,
-                "g": str(max(1, round(rate))),
-                "x264-params": "mbtree=0",
-            },
-        )
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        context = stream.codec_context
-        context.time_base = 1 / rate
-        # bt709 for the matrix, the primaries and the curve; limited range.
-        context.colorspace = context.color_primaries = context.color_trc = context.color_range = 1
-        for number, rgb in enumerate(frames):
-            if rgb.shape != shape:
-                raise InvalidInput(
-                    f"Frame {number} of {path} is {rgb.shape[1]}x{rgb.shape[0]}, and the video {shape[1]}x{shape[0]}."
-                )
-            frame = writer.frame(rgb[:height, :width])
-            frame.pts, frame.time_base = number, 1 / rate
-            container.mux(stream.encode(frame))
-        if number < 0:
-            raise InvalidInput(f"There are no frames to make {path} of.")
-        container.mux(stream.encode(None))

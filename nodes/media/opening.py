@@ -40,7 +40,8 @@ _OPTIONS: Final = {
     "codec_whitelist": (
         "h264,hevc,vvc,av1,libdav1d,libaom-av1,vp8,vp9,libvpx,libvpx-vp9,mpeg4,msmpeg4v2,msmpeg4,h263,flv,mpeg1video,"
         "mpeg2video,theora,gif,mjpeg,png,prores,dnxhd,cfhd,hap,dvvideo,qtrle,ffv1,huffyuv,ffvhuff,utvideo,magicyuv,"
-        "rawvideo,v210,v308,v408,v410,aac,aac_fixed,mp3,mp3float,opus,vorbis,flac,alac,ac3,eac3"
+        "rawvideo,v210,v308,v408,v410,aac,aac_fixed,mp3,mp3float,opus,vorbis,flac,alac,ac3,eac3,"
+        "pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_u8"
     ),
     "max_streams": str(claims.MOST_TRACKS),
 }
@@ -154,6 +155,11 @@ def explained(path: Path) -> Iterator[None]:
     except (ArithmeticError, ValueError, MemoryError) as error:
         # What PyAV and the arithmetic here make of numbers that no film has.
         raise BrokenClip(f"{path} cannot be decoded: it is damaged ({type(error).__name__}).") from error
+
+
+def readable(container: InputContainer) -> dict[str, str]:
+    """Options for a decoder of an opened clip beside that of its pictures: only codecs that are looked at."""
+    return {"codec_whitelist": container.options["codec_whitelist"]}
 
 
 def _options(path: Path) -> dict[str, str]:

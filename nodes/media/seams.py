@@ -4,7 +4,7 @@ Frames are compared small (128 pixels wide) by their mean absolute difference in
 of one frame differ by compression, so what counts is how that compares with the change from frame to frame:
 
 - An overlap of d frames is one where the last d frames of the earlier clip and the first d of the later one
-  differ least, and by less than three quarters of a natural step. Where compression changes as much as motion
+  differ least, and by less than nine tenths of a natural step. Where compression changes as much as motion
   does, an overlap of several frames must be a clear lowest point of that difference, and one repeated frame is
   told from none by how far the later clip's first frame has moved along with the motion.
 - Where the picture moves too little for that, any overlap would fit. One frame is dropped if the later clip
@@ -19,18 +19,18 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from ..generation.errors import Interrupted, InvalidInput
-from . import clips
+from ..generation.errors import InvalidInput
+from . import clips, splicing
 from .colour import RgbReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 MOST_REPEATED = 12
@@ -41,7 +41,7 @@ _TALLEST = 1024
 """Rows compared at most; only what is no film has more."""
 _SAME = 2.0
 """Levels by which two encodings of one frame may differ at the size compared."""
-_CLEARLY_LESS = 0.75
+_CLEARLY_LESS = 0.9
 """Of a natural step. Without an overlap the clips are a whole step or more apart."""
 _SAME_SHAPE = 1.02
 _SAME_RATE = 1.0001
@@ -85,14 +85,16 @@ def join(
     stopped: Callable[[], bool] = clips.never,
     progress: Callable[[float], None] | None = None,
 ) -> list[Seam]:
-    """One film of several clips in order of play, without the frames that repeat; sound is left out.
+    """One film of several clips in order of play, with their sound, without the frames that repeat.
 
-    Frame rate and size are the first clip's; a clip of another size is resized, antialiased. Clips are decoded
-    and encoded frame by frame, so the memory needed does not grow with the length.
+    Frame rate and size are the first clip's; a clip of another size is resized, antialiased. Pictures are copied
+    as they are where the clips and their seams allow it (see `splicing`), else decoded and encoded frame by
+    frame; the memory needed does not grow with the length. Sound is cut where the clips follow each other, and
+    the repeated frames take theirs with them.
 
     Args:
         parts: the clips, one or more.
-        path: the MP4 to write; see `clips.write`.
+        path: the MP4 to write; see `splicing.splice`.
         stopped: asked before each frame.
         progress: told the fraction done, 0..1, after each frame.
 
@@ -111,22 +113,15 @@ def join(
     for part, line, size in zip(parts[1:], lines[1:], sizes[1:], strict=True):
         _check_fits(parts[0], lines[0], sizes[0], part, line, size)
     seams = [find(earlier, later) for earlier, later in pairwise(parts)]
-    total = sum(line.frames for line in lines) - sum(seam.dropped for seam in seams)
-
-    def film() -> Generator[npt.NDArray[np.uint8], None, None]:
-        shown = 0
-        for part, start in zip(parts, [0, *(seam.dropped for seam in seams)], strict=True):
-            with closing(clips.read(part, start=start, size=sizes[0])) as frames:
-                for frame in frames:
-                    if stopped():
-                        raise Interrupted("Stopped while joining; the clips themselves stay where they are.")
-                    yield frame
-                    shown += 1
-                    if progress is not None:
-                        progress(min(shown / total, 1.0))
-
-    width, height = sizes[0]
-    clips.write(film(), path, frame_rate=lines[0].frame_rate, width=width, height=height)
+    places = accumulate(
+        line.frames - seam.dropped
+        for line, seam in zip(lines, seams, strict=False)  # the last has no seam
+    )
+    together = [
+        splicing.Part(part, line, place, 0, line.frames)
+        for part, line, place in zip(parts, lines, [0, *places], strict=True)
+    ]
+    splicing.splice(together, path, size=sizes[0], stopped=stopped, progress=progress)
     return seams
 
 

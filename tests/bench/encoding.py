@@ -70,12 +70,12 @@ def shots(size: list[Any], pictures: int) -> Callable[[], None]:
 def film(levels: str) -> tuple[Callable[[], Path], Callable[[Path], dict[str, float]]]:
     """An IMAGE batch as an MP4; *levels* is a file with the frames as uint8."""
     import numpy as np
-    from luma_ray.nodes.media import clips, images
+    from luma_ray.nodes.media import encoding, images
 
     frames, path = images.tensor(np.load(levels)), _place()
 
     def work() -> Path:
-        clips.write_tensor(frames, path, footage.FRAMES_PER_SECOND)
+        encoding.write_tensor(frames, path, footage.FRAMES_PER_SECOND)
         return path
 
     return work, _file_megabytes

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import conftest  # noqa: F401 - the pack under its name
 import torch
 from luma_ray.nodes.generation.errors import GenerationError
-from luma_ray.nodes.media import clips, frames, seams
+from luma_ray.nodes.media import clips, frames, seams, sound, splicing
 
 warnings.simplefilter("error")
 
@@ -41,7 +41,19 @@ def looks(path: Path, good: Path, made: Path) -> dict[str, Callable[[], object]]
         "read": lambda: sum(1 for _ in islice(clips.read(path, start=2), 40)),
         "join": lambda: seams.join([good, path], made),
         "join before": lambda: seams.find(path, good),
+        "join after": lambda: seams.join([path, good], made),
+        "audio": lambda: (clips.inspect(path), sound.audio(path)),
+        "cut": lambda: cut(path, 0, made),
+        "cut from": lambda: cut(path, 3, made),
     }
+
+
+def cut(path: Path, first: int, made: Path) -> None:
+    """Some frames of a clip as a film of their own."""
+    line = clips.timeline(path)
+    first = min(first, line.frames - 1)
+    part = splicing.Part(path, line, -first, first, min(first + 12, line.frames))
+    splicing.splice([part], made, size=clips.shown_size(path))
 
 
 def tried(look: Callable[[], object]) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...generation.ray import FRAMES_PER_SECOND, frame_count
-from .. import clips
+from .. import encoding
 from .card import Card, CardTurn
 from .mark import PreviewMark
 from .scenes import Arrival, Morph, Pace, Relay, Scene, Still, Travel
@@ -77,7 +77,7 @@ def render(shot: Shot, path: Path, *, progress: Callable[[float], None], stopped
         KeyError: a concept that is not in `CAMERA_MOVES`.
     """
     with closing(_frames(shot, progress, stopped)) as frames:
-        clips.write(
+        encoding.write(
             frames,
             path,
             frame_rate=FRAMES_PER_SECOND,
