@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from .film import MATCH_FIRST_FRAME, Film, Frames, Settings, framed, request_for, summary
 from .generation.clock import Clock
-from .generation.errors import (
-    GenerationError,
-    HostingRequired,
-    InvalidInput,
-    MissingCredentials,
-    UnsupportedRequest,
-)
+from .generation.errors import REFUSALS, GenerationError, InvalidInput
 from .generation.finishing import Clip
 from .generation.ray import ASPECT_RATIOS, FRAMES_PER_SECOND, LONGEST_FILM, proportion
 from .generation.request import GenerationReference, GenerationRequest, Operation
@@ -34,9 +28,6 @@ SAME_SHAPE: Final = 0.02
 
 SAME_RATE: Final = 0.0001
 """Frame rates that differ by more are not joined: 23.976 is not 24."""
-
-REFUSALS: Final = (InvalidInput, UnsupportedRequest, MissingCredentials, HostingRequired)
-"""Errors that say that nothing was sent."""
 
 Direction = Literal["forward", "backward"]
 Part = Literal["whole film", "new part"]

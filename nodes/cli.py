@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from . import money, tables, terminal
+from . import money, sheet, tables, terminal
 from .film import Film, Frames, Settings
 from .generation.credentials import redact
 from .generation.errors import (
@@ -44,6 +44,7 @@ from .generation.request import MiddleFrame
 from .generation.selection import AUTO
 from .hosting import HOSTS
 from .providers import PROVIDERS
+from .screenplay import RENDERS, Scene
 from .studio import Studio
 
 if TYPE_CHECKING:
@@ -134,6 +135,18 @@ def _parser() -> argparse.ArgumentParser:
         "--length", type=int, default=15, help=f"seconds of the whole film, up to {LONGEST_FILM}"
     )
     extend.add_argument("--output", choices=("whole film", "new part"), default="whole film")
+    scene = command("scene", _scene, "a film of several shots from a scene sheet")
+    _shared(scene, prompt="words that every shot's prompt begins with")
+    scene.add_argument("sheet", type=Path, help="text file: one line a shot, see Ray Scene in the README")
+    scene.add_argument(
+        "--keyframe",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="K0, K1 and so on, in order",
+    )
+    scene.add_argument("--render", choices=list(RENDERS), default="final")
     resume = command("resume", _resume, "continue a generation from whatever state it is in")
     resume.add_argument("id")
     decision = resume.add_mutually_exclusive_group()
@@ -167,8 +180,8 @@ def _names() -> set[str]:
     return {name for p in PROVIDERS for name in p.needs} | {name for h in HOSTS for name in h.settings}
 
 
-def _shared(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--prompt", default="")
+def _shared(parser: argparse.ArgumentParser, prompt: str | None = None) -> None:
+    parser.add_argument("--prompt", default="", help=prompt)
     parser.add_argument("--provider", default=AUTO, choices=[AUTO, *(p.name for p in PROVIDERS)])
     parser.add_argument("--model", default=Settings.model, choices=MODELS)
     parser.add_argument("--aspect-ratio", default="auto", choices=["auto", *ASPECT_RATIOS])
@@ -251,6 +264,21 @@ def _extend_video(options: argparse.Namespace) -> tuple[Any, str]:
             report=report,
         ),
     )
+
+
+def _scene(options: argparse.Namespace) -> tuple[Any, str]:
+    settings = _settings(options)
+    try:
+        text = options.sheet.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        raise InvalidInput(f"{options.sheet} cannot be read as text. Nothing was billed.") from None
+    scene = Scene(
+        lines=sheet.read(text),
+        keyframes={number: _still(path) for number, path in enumerate(options.keyframe)},
+        settings=settings,
+        render=options.render,
+    )
+    return _made(options, lambda clock, report: _studio().scene(scene, clock=clock, report=report))
 
 
 def _made(options: argparse.Namespace, work: Callable[..., Film]) -> tuple[Any, str]:

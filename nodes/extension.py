@@ -20,6 +20,7 @@ from .image_to_video import RayImageToVideo
 from .join_clips import RayJoinClips
 from .keyframe import RayKeyframe
 from .keyframes_to_video import RayKeyframesToVideo
+from .scene import RayScene
 from .text_to_video import RayTextToVideo
 
 NODES: list[type[io.ComfyNode]] = [
@@ -32,6 +33,7 @@ NODES: list[type[io.ComfyNode]] = [
     RayFrames,
     RayCollectGeneration,
     RayKeyframe,
+    RayScene,
 ]
 DECODED: Final = ("IMAGE", "AUDIO")
 """Types of outputs that are made only where something is linked to them."""

@@ -14,6 +14,7 @@ from decimal import Decimal
 from math import ceil
 from typing import Any, Final
 
+from . import screenplay, sheet
 from .film import MATCH_FIRST_FRAME, Settings, request_for
 from .generation import budget
 from .generation.errors import GenerationError, LimitReached
@@ -63,10 +64,14 @@ class Quoted:
 
 def shots(prompt: Prompt, wanted: Collection[str] | None = None) -> list[Shot]:
     """The shots of *prompt*, in its order; with *wanted* only those among these nodes."""
-    found = []
+    found: list[Shot] = []
     for node_id, node in prompt.items():
+        if wanted is not None and node_id not in wanted:
+            continue
+        if node.get("class_type") == "RayScene":
+            found += _scene(prompt, node_id, node)
         operation = BUYING.get(str(node.get("class_type")))
-        if operation is None or (wanted is not None and node_id not in wanted):
+        if operation is None:
             continue
         given = node.get("inputs", {})
         own = mark(prompt, node_id)
@@ -74,9 +79,9 @@ def shots(prompt: Prompt, wanted: Collection[str] | None = None) -> list[Shot]:
         found.append(
             Shot(
                 node=node_id,
-                title=str((node.get("_meta") or {}).get("title") or node["class_type"]),
+                title=_title(node),
                 requests=tuple(itertools.islice(_requests(prompt, operation, given), _MOST)),
-                provider=given["provider"] if isinstance(given.get("provider"), str) else AUTO,
+                provider=_seller(given),
                 marks=tuple(numbered(own, number) for number in range(1, clips + 1)),
             )
         )
@@ -167,33 +172,51 @@ def _price(lifecycle: Lifecycle, request: GenerationRequest, provider: str) -> I
         yield quoted.provider, budget.counted(quoted, lifecycle.sellers.providers, request)
 
 
+def _seller(given: Mapping[str, Any]) -> str:
+    return given["provider"] if isinstance(given.get("provider"), str) else AUTO
+
+
+def _title(node: Mapping[str, Any]) -> str:
+    return str((node.get("_meta") or {}).get("title") or node["class_type"])
+
+
+def _scene(prompt: Prompt, node_id: str, node: Mapping[str, Any]) -> Iterator[Shot]:
+    """The shots of a scene whose sheet stands in its widget; of one that comes over a link nothing is known yet."""
+    given = node.get("inputs", {})
+    text, render = given.get("sheet"), given.get("render")
+    way = render if isinstance(render, str) else "final"
+    pictures = {
+        int(name.removeprefix("keyframes.K")): _STILL
+        for name, value in given.items()
+        if name.startswith("keyframes.K") and name[11:].isdecimal() and linked(value)
+    }
+    try:
+        lines = sheet.read(text if isinstance(text, str) else "")
+        each_way = [
+            screenplay.requests(lines, screenplay.rendered(settings, way), pictures)
+            for settings in _settings(
+                prompt, Operation.KEYFRAMES_TO_VIDEO, {**given, "prompt": "", "loop": False}
+            )
+        ]
+    except GenerationError:  # the node says what is wrong
+        return
+    own = mark(prompt, node_id)
+    for number, requests in enumerate(zip(*each_way, strict=True), 1):
+        yield Shot(
+            node=node_id,
+            title=f"{_title(node)}, shot {number}",
+            requests=tuple(itertools.islice(requests, _MOST)),
+            provider=screenplay.rendered(Settings(provider=_seller(given)), way).provider,
+            marks=(numbered(own, number),),
+        )
+
+
 def _requests(prompt: Prompt, operation: Operation, given: Mapping[str, Any]) -> Iterator[GenerationRequest]:
     """What a clip of a node may be, as far as its widgets tell."""
-
-    def told(name: str, choices: Sequence[Any], otherwise: Any) -> Sequence[Any]:
-        value = given.get(name, otherwise)
-        return choices if linked(value) else [value]
-
     words = given.get("prompt", "")
-    ratio = given.get("aspect_ratio", "16:9")
-    take = given.get("take", 1)
-    for model, resolution, duration in itertools.product(
-        told("model", MODELS, Settings.model),
-        told("resolution", RESOLUTIONS, Settings.resolution),
-        told("duration", [f"{seconds} s" for seconds in DURATIONS], "5 s"),
-    ):
-        settings = Settings(
-            prompt=words if isinstance(words, str) and words.strip() else _WORDS,
-            model=str(model),
-            resolution=str(resolution),
-            duration=_seconds(duration),
-            aspect_ratio=ratio if isinstance(ratio, str) and ratio != MATCH_FIRST_FRAME else "16:9",
-            loop=given.get("loop") is True and operation is not Operation.EXTEND_VIDEO,
-            take=take if isinstance(take, int) else 1,
-            concepts=_concepts(prompt, given.get("concepts")),
-            enhance_prompt=given.get("enhance_prompt") is True,
-        )
-        first, last = linked(given.get("first_frame")), linked(given.get("last_frame"))
+    told = words if isinstance(words, str) and words.strip() else _WORDS
+    first, last = linked(given.get("first_frame")), linked(given.get("last_frame"))
+    for settings in _settings(prompt, operation, {**given, "prompt": told}):
         match operation:
             case Operation.TEXT_TO_VIDEO:
                 yield request_for(settings, operation)
@@ -207,6 +230,32 @@ def _requests(prompt: Prompt, operation: Operation, given: Mapping[str, Any]) ->
                 yield request_for(settings, Operation.KEYFRAMES_TO_VIDEO, last_frame=_STILL)
             case _:
                 yield request_for(settings, Operation.IMAGE_TO_VIDEO, first_frame=_STILL)
+
+
+def _settings(prompt: Prompt, operation: Operation, given: Mapping[str, Any]) -> Iterator[Settings]:
+    """What the widgets of a node may say, for each value of those that are linked."""
+
+    def told(name: str, choices: Sequence[Any], otherwise: Any) -> Sequence[Any]:
+        value = given.get(name, otherwise)
+        return choices if linked(value) else [value]
+
+    ratio, take = given.get("aspect_ratio", "16:9"), given.get("take", 1)
+    for model, resolution, duration in itertools.product(
+        told("model", MODELS, Settings.model),
+        told("resolution", RESOLUTIONS, Settings.resolution),
+        told("duration", [f"{seconds} s" for seconds in DURATIONS], "5 s"),
+    ):
+        yield Settings(
+            prompt=given["prompt"],
+            model=str(model),
+            resolution=str(resolution),
+            duration=_seconds(duration),
+            aspect_ratio=ratio if isinstance(ratio, str) and ratio != MATCH_FIRST_FRAME else "16:9",
+            loop=given.get("loop") is True and operation is not Operation.EXTEND_VIDEO,
+            take=take if isinstance(take, int) else 1,
+            concepts=_concepts(prompt, given.get("concepts")),
+            enhance_prompt=given.get("enhance_prompt") is True,
+        )
 
 
 def _concepts(prompt: Prompt, value: Any) -> tuple[str, ...]:

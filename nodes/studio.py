@@ -6,7 +6,7 @@ import copy
 from dataclasses import replace
 from pathlib import Path
 
-from . import chain
+from . import chain, shooting
 from .cutting import CuttingRoom
 from .film import MATCH_FIRST_FRAME, Film, Frames, Settings, film_of, framed, request_for
 from .generation.clock import Clock
@@ -23,6 +23,7 @@ from .generation.waiting import Report
 from .hosting import HOSTS
 from .media import clips
 from .providers import PROVIDERS
+from .screenplay import Scene
 
 
 class Studio:
@@ -111,6 +112,14 @@ class Studio:
             clock=clock,
             report=report,
         )
+
+    def scene(self, scene: Scene, *, clock: Clock, report: Report) -> Film:
+        """The film of a scene: every shot of its sheet a purchase of its own, all of them made at the same time.
+
+        What is wrong with any shot, and limits that all of them together would cross, are said before one is
+        bought. A shot that fails stops no other; queueing again buys only what is missing.
+        """
+        return shooting.shoot(self.cutting, scene, clock=clock, report=report)
 
     def collect(self, id: str, provider: str = AUTO, *, clock: Clock, report: Report) -> Film:
         """Bring back a paid clip by journal id or by the provider's own id. Buys nothing."""

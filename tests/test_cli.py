@@ -56,6 +56,25 @@ def test_extend_by_generation_and_collect_by_the_providers_id(capsys, luma):
     assert len(luma.creates) == 2
 
 
+def test_a_scene_from_a_sheet(capsys, luma, tmp_path):
+    sheet = tmp_path / "walk.txt"
+    sheet.write_text("5 s | a fox\n5 s | a bear\n", encoding="utf-8")
+    code, film, _ = run(capsys, "scene", str(sheet), "--prompt", "at dawn,", "--render", "draft")
+    assert code == 0
+    assert len(film["generations"]) == 2
+    assert film["notes"][0] == "shots 1, 2 new: $0.28 (luma)"
+    prompts = {request.json["prompt"] for request in luma.requests if request.method == "POST"}
+    assert prompts == {"at dawn, a fox", "at dawn, a bear"}
+
+
+def test_a_sheet_that_is_no_text_is_refused(capsys, luma, tmp_path):
+    sheet = tmp_path / "walk.txt"
+    sheet.write_bytes(b"\xff\xfe\x00")
+    assert run(capsys, "scene", str(sheet))[0] == 2
+    assert run(capsys, "scene", str(tmp_path / "none.txt"))[0] == 2
+    assert luma.requests == []
+
+
 def test_what_is_refused_has_its_own_exit_code_and_sends_nothing(capsys, luma):
     code, told, words = run(capsys, "text-to-video", "--prompt", "", "--provider", "luma")
     assert code == 2

@@ -136,6 +136,50 @@ def test_a_shot_with_a_picture_is_recognised_as_bought_and_its_pictures_wait_for
     assert len(seller.creates) == 2
 
 
+def scene(sheet, **inputs):
+    node = shot("", **{"render": "final", **inputs})
+    del node["inputs"]["prompt"], node["inputs"]["loop"]
+    return {"class_type": "RayScene", "inputs": {**node["inputs"], "sheet": sheet}}
+
+
+def test_a_scene_counts_with_every_shot_of_its_sheet(host, seller):
+    limits(host, per_run="0.80")
+    result = host.queue({"1": scene("a fox\n540p fox | 5 s\na bear"), "9": saved("1")})
+    assert result.status == "error"
+    told = result.message
+    assert "This run would buy 3 clips for $0.90" in told
+    assert "RayScene, shot 2 (node 1) $0.30" in told
+    assert seller.requests == []
+
+
+def test_a_draft_of_a_scene_counts_as_one(host, seller):
+    limits(host, per_run="0.50")
+    result = host.queue({"1": scene("a fox\na bear\nan owl", render="draft"), "9": saved("1")})
+    assert result.status == "success", result.message
+    assert len(seller.creates) == 3
+
+
+def test_a_scene_runs_with_what_is_linked_to_it(host, seller):
+    from PIL import Image
+
+    Image.linear_gradient("L").convert("RGB").resize((1280, 720)).save(host.root / "input" / "start.png")
+    node = scene("a fox\na bear", aspect_ratio="auto")
+    node["inputs"] |= {"keyframes.K0": ["5", 0], "keyframes.K1": ["5", 0]}
+    graph = {"1": node, "5": {"class_type": "LoadImage", "inputs": {"image": "start.png"}}, "9": saved("1")}
+    assert [len(shot.marks) for shot in plan.shots(graph)] == [1, 1]
+    assert [shot.requests[0].operation.value for shot in plan.shots(graph)] == [
+        "keyframes_to_video",
+        "image_to_video",
+    ]
+    result = host.queue(graph)
+    assert result.status == "success", result.message
+    assert len(seller.creates) == 2
+
+
+def test_a_scene_whose_sheet_comes_over_a_link_is_left_to_its_node(host, seller):
+    assert plan.shots({"1": scene(["7", 0])}) == []
+
+
 def test_a_node_that_leads_to_no_output_is_not_counted(host, seller):
     limits(host, per_run="0.30")
     prompt = film(shot("one"))

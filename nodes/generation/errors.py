@@ -27,6 +27,8 @@ GenerationError
 
 from __future__ import annotations
 
+from typing import Final
+
 
 class GenerationError(Exception):
     """Root of the tree. The text is for the person at the canvas; it holds no key and no signed URL."""
@@ -128,3 +130,7 @@ class BrokenClip(GenerationError):
 
 class JournalUnavailable(GenerationError):
     """The journal cannot be written, so nothing is bought. Nothing was sent or billed."""
+
+
+REFUSALS: Final = (InvalidInput, UnsupportedRequest, MissingCredentials, HostingRequired, LimitReached)
+"""Errors that say that nothing was sent."""

@@ -45,7 +45,7 @@ class Report(Protocol):
 
 def later(words: str, seconds: float) -> str:
     """What `wait` reported, as it reads *seconds* afterwards: a job is looked at less often than a clock moves on."""
-    return _WAITED.sub(lambda waited: f"{int(waited[0]) + int(seconds)}", words, count=1)
+    return _WAITED.sub(lambda waited: f"{int(waited[0]) + int(seconds)}", words)
 
 
 def wait(

@@ -23,6 +23,7 @@ _TYPES = (
     "String",
     "Combo",
     "DynamicCombo",
+    "Autogrow",
     "Image",
     "Mask",
     "Video",
@@ -49,9 +50,10 @@ def surface(latest: Any) -> dict[str, list[str]]:
         kind = getattr(io, name)
         told[f"io.{name}"] = [kind.io_type]
         told[f"io.{name}.Input"] = _parameters(kind.Input.__init__)
-        if name != "DynamicCombo":
+        if name not in ("DynamicCombo", "Autogrow"):
             told[f"io.{name}.Output"] = _parameters(kind.Output.__init__)
     told["io.Custom.Input"] = _parameters(io.Custom("RAY_GENERATION").Input.__init__)
+    told["io.Autogrow.TemplatePrefix"] = _parameters(io.Autogrow.TemplatePrefix.__init__)
     told["io.Schema"] = [field.name for field in dataclasses.fields(io.Schema)]
     told["io.NodeOutput"] = _parameters(io.NodeOutput.__init__)
     for name in ("SavedResult", "PreviewVideo", "PreviewText"):
@@ -235,6 +237,13 @@ def tiny_nodes(io: Any, log: list[str]) -> list[Any]:
     def mode(cls: Any, mode: dict[str, Any]) -> Any:
         log.append(json.dumps(mode, sort_keys=True))
 
+    def grown(cls: Any, label: str, pictures: Any = None) -> Any:
+        told = {name: each.mean().item() for name, each in pictures.items()}
+        log.append(f"{label} {json.dumps(told, sort_keys=True)}")
+
+    def growing(cls: Any, label: str, pictures: Any) -> Any:
+        return label != "no" or "not this"
+
     def wrong(cls: Any, image: Any) -> Any:
         return 7
 
@@ -263,6 +272,20 @@ def tiny_nodes(io: Any, log: list[str]) -> list[Any]:
             show,
             [image(optional=True), io.AnyType.Input("other", optional=True)],
             is_output_node=True,
+        ),
+        node(
+            "Grown",
+            grown,
+            [
+                io.String.Input("label", default=""),
+                io.Autogrow.Input(
+                    "pictures",
+                    optional=True,
+                    template=io.Autogrow.TemplatePrefix(image(optional=True), prefix="K", min=2, max=4),
+                ),
+            ],
+            is_output_node=True,
+            validate_inputs=growing,
         ),
         node("Mode", mode, [io.DynamicCombo.Input("mode", options=[one])], is_output_node=True),
         node(
@@ -367,6 +390,21 @@ SCENARIOS: dict[str, list[dict[str, Any]]] = {
     "validate_inputs replaces the checks of what it names": [
         chain(("Picky", {"value": 50}), ("Show", {})),
         chain(("Picky", {"value": 99}), ("Show", {})),
+    ],
+    "what grows arrives as a dict of what is linked": [
+        {"1": {"class_type": "Grown", "inputs": {"label": "none"}}},
+        {"1": {"class_type": "Grown", "inputs": {"label": "no"}}},
+        {
+            "1": {"class_type": "Source", "inputs": {"value": 1}},
+            "2": {
+                "class_type": "Grown",
+                "inputs": {"label": "two", "pictures.K0": ["1", 0], "pictures.K3": ["1", 0]},
+            },
+        },
+        {
+            "1": {"class_type": "Source", "inputs": {"value": 1}},
+            "2": {"class_type": "Grown", "inputs": {"label": "beyond", "pictures.K4": ["1", 0]}},
+        },
     ],
     "a dynamic combo arrives as a dict": [
         {"1": {"class_type": "Mode", "inputs": {"mode": "one", "mode.depth": 3}}},

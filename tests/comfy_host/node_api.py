@@ -121,6 +121,22 @@ class _DynamicComboInput(Input):
         return {**super().as_dict(), "options": options}
 
 
+class _AutogrowInput(Input):
+    parameters: ClassVar[dict[str, Any]] = {"template": REQUIRED, **_FRONT, "extra_dict": None}
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**super().as_dict(), "template": self.template.as_dict()}
+
+
+class _TemplatePrefix:
+    def __init__(self, input, prefix, min=1, max=10):
+        self.input, self.prefix, self.min, self.max = input, prefix, min, max
+
+    def as_dict(self) -> dict[str, Any]:
+        declared = _declared([self.input])
+        return {"input": declared, "prefix": self.prefix, "min": self.min, "max": self.max}
+
+
 class Output:
     io_type = "*"
 
@@ -168,6 +184,8 @@ DynamicCombo.Option = type(
     (),
     {"__init__": lambda self, key, inputs: vars(self).update(key=key, inputs=inputs)},
 )
+Autogrow = _kind("COMFY_AUTOGROW_V3", _AutogrowInput)
+Autogrow.TemplatePrefix = _TemplatePrefix
 Image, Mask, Video, Audio = (_kind(name) for name in ("IMAGE", "MASK", "VIDEO", "AUDIO"))
 AnyType = _kind("*")
 

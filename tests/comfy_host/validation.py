@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from .node_api import Combo, ComfyNode, DynamicCombo
+from .node_api import Autogrow, Combo, ComfyNode, DynamicCombo
 
 _NUMBERS = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 Prompt = dict[str, dict[str, Any]]
@@ -32,6 +32,9 @@ def declared(node: type[ComfyNode], given: dict[str, Any]) -> dict[str, tuple[st
         for category in ("required", "optional"):
             for own, (io_type, options) in inputs.get(category, {}).items():
                 name = prefix + own
+                if io_type == Autogrow.io_type:
+                    grown(name, options["template"])
+                    continue
                 if io_type == DynamicCombo.io_type:
                     chosen = next((o for o in options["options"] if o["key"] == given.get(name)), None)
                     if chosen is None:
@@ -39,15 +42,38 @@ def declared(node: type[ComfyNode], given: dict[str, Any]) -> dict[str, tuple[st
                     collect(chosen["inputs"], f"{name}.")
                 found[name] = (category, io_type, options)
 
+    def grown(name: str, template: dict[str, Any]) -> None:
+        (category, ((io_type, options),)) = next(
+            (category, list(inputs.values())) for category, inputs in template["input"].items() if inputs
+        )
+        for number in range(template["max"]):
+            needed = category == "required" and number < template["min"]
+            found[f"{name}.{template['prefix']}{number}"] = (
+                "required" if needed else "optional",
+                io_type,
+                options,
+            )
+
     collect(node.INPUT_TYPES(), "")
     return found
 
 
 def nested(node: type[ComfyNode], given: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    """The values with those of dynamic combos as dicts: `format.codec` becomes `format["codec"]`."""
+    """The values with those of dynamic inputs as dicts: `format.codec` becomes `format["codec"]`.
+
+    What grows is a dict of the inputs that are there, an empty one where none is.
+    """
     values = dict(values)
-    result: dict[str, Any] = {}
+    growing = [
+        name
+        for inputs in node.INPUT_TYPES().values()
+        for name, told in inputs.items()
+        if told[0] == Autogrow.io_type
+    ]
+    result: dict[str, Any] = {name: {} for name in growing}
     for name, (_, io_type, _options) in declared(node, given).items():
+        if name.partition(".")[0] in growing and name not in given:
+            continue
         dynamic = io_type == DynamicCombo.io_type
         if dynamic or "." in name:
             *parents, own = name.split(".") + ([name.split(".")[-1]] if dynamic else [])
@@ -137,7 +163,8 @@ def _node_errors(
             for name, value in inputs.items()
             if name in declared(node, inputs) and (name in taken or takes_all)
         }
-        answer = node.locked(None).validate_inputs(**given)
+        # With dynamic inputs it is called with them as dicts, whether it asks for them or not.
+        answer = node.locked(None).validate_inputs(**nested(node, inputs, given))
         if answer is not True:
             # Said once for every input that the function takes.
             wrong += [f"Custom validation failed for node: {name} - {answer}" for name in given]
