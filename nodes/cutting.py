@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ from .generation.finishing import Clip
 from .generation.lifecycle import Lifecycle
 from .generation.records import Occasion
 from .generation.waiting import Report
-from .media import seams
+from .media import grid, seams
 
 _MADE: Final = "with sound, copied where it can be\n"
 """How films are made, as a part of their names: one that was made in another way is made anew."""
@@ -49,23 +50,42 @@ class CuttingRoom:
 
     def join(self, parts: list[Path], *, clock: Clock, report: Report) -> Path:
         """The film of *parts* with their sound, without frames that repeat; made once for the same parts."""
-        name = f"films/film_{_names(parts)}.mp4"
+
+        def write(path: Path) -> None:
+            seams.join(
+                parts,
+                path,
+                stopped=lambda: clock.stopped,
+                progress=lambda fraction: report("joining the clips", fraction),
+            )
+
+        return self._once(f"films/film_{_names(parts)}.mp4", write)
+
+    def side_by_side(self, parts: list[Path], *, clock: Clock, report: Report) -> Path:
+        """A video of *parts* at the same time, numbered; made once for the same parts."""
+
+        def write(path: Path) -> None:
+            grid.write(
+                parts,
+                path,
+                stopped=lambda: clock.stopped,
+                progress=lambda fraction: report("putting the takes side by side", fraction),
+            )
+
+        return self._once(f"films/takes_{_names(parts)}.mp4", write)
+
+    def _once(self, name: str, write: Callable[[Path], object]) -> Path:
         path = self._library.folder / name
         if path.is_file():
             return path
         try:
             with self._library.arriving(name) as arriving:
-                seams.join(
-                    parts,
-                    arriving,
-                    stopped=lambda: clock.stopped,
-                    progress=lambda fraction: report("joining the clips", fraction),
-                )
+                write(arriving)
                 return self._library.keep(arriving, name)
         except OSError as error:
             raise GenerationError(
-                f"The joined film could not be written to {self._library.folder} "
-                f"({error.strerror or type(error).__name__}). Its clips are kept: queue again, and they are joined."
+                f"The film could not be written to {self._library.folder} "
+                f"({error.strerror or type(error).__name__}). Its clips are kept: queue again to make it of them."
             ) from None
 
 

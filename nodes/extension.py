@@ -21,6 +21,7 @@ from .join_clips import RayJoinClips
 from .keyframe import RayKeyframe
 from .keyframes_to_video import RayKeyframesToVideo
 from .scene import RayScene
+from .takes import RayTakes
 from .text_to_video import RayTextToVideo
 
 NODES: list[type[io.ComfyNode]] = [
@@ -34,6 +35,7 @@ NODES: list[type[io.ComfyNode]] = [
     RayCollectGeneration,
     RayKeyframe,
     RayScene,
+    RayTakes,
 ]
 DECODED: Final = ("IMAGE", "AUDIO")
 """Types of outputs that are made only where something is linked to them."""

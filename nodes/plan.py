@@ -70,6 +70,8 @@ def shots(prompt: Prompt, wanted: Collection[str] | None = None) -> list[Shot]:
             continue
         if node.get("class_type") == "RayScene":
             found += _scene(prompt, node_id, node)
+        elif node.get("class_type") == "RayTakes":
+            found += _takes(prompt, node_id, node)
         operation = BUYING.get(str(node.get("class_type")))
         if operation is None:
             continue
@@ -86,6 +88,11 @@ def shots(prompt: Prompt, wanted: Collection[str] | None = None) -> list[Shot]:
             )
         )
     return found
+
+
+def marks_of(prompt: Prompt, node_id: str) -> tuple[str, ...]:
+    """The marks of the clips of one node, in order; none where they are not known before it runs."""
+    return tuple(each for shot in shots(prompt, {node_id}) for each in shot.marks)
 
 
 def quote(lifecycle: Lifecycle, planned: Sequence[Shot]) -> list[Quoted]:
@@ -183,31 +190,76 @@ def _title(node: Mapping[str, Any]) -> str:
 def _scene(prompt: Prompt, node_id: str, node: Mapping[str, Any]) -> Iterator[Shot]:
     """The shots of a scene whose sheet stands in its widget; of one that comes over a link nothing is known yet."""
     given = node.get("inputs", {})
-    text, render = given.get("sheet"), given.get("render")
-    way = render if isinstance(render, str) else "final"
+    text, way = given.get("sheet"), given.get("render")
     pictures = {
-        int(name.removeprefix("keyframes.K")): _STILL
+        int(name.removeprefix("keyframes.K")): value
         for name, value in given.items()
         if name.startswith("keyframes.K") and name[11:].isdecimal() and linked(value)
     }
     try:
         lines = sheet.read(text if isinstance(text, str) else "")
+        places = sheet.places(lines, sorted(pictures))
         each_way = [
-            screenplay.requests(lines, screenplay.rendered(settings, way), pictures)
+            screenplay.requests(
+                lines,
+                screenplay.rendered(settings, way if isinstance(way, str) else "final"),
+                dict.fromkeys(pictures, _STILL),
+            )
             for settings in _settings(
                 prompt, Operation.KEYFRAMES_TO_VIDEO, {**given, "prompt": "", "loop": False}
             )
         ]
     except GenerationError:  # the node says what is wrong
         return
-    own = mark(prompt, node_id)
-    for number, requests in enumerate(zip(*each_way, strict=True), 1):
+    common = {name: value for name, value in given.items() if name not in ("sheet", "take", *_grown(given))}
+    leading = pictures.get(min(pictures, default=0))
+    for number, (line, place, requests) in enumerate(
+        zip(lines, places, zip(*each_way, strict=True), strict=True), 1
+    ):
+        first, last = (None if each is None else pictures[each] for each in place)
+        # Of what is its own: another line of the sheet, or another take of another shot, leaves it as it is.
+        told = {**common, "line": replace(line, keyframes=None, take=None).text, "take": requests[0].take}
         yield Shot(
             node=node_id,
             title=f"{_title(node)}, shot {number}",
             requests=tuple(itertools.islice(requests, _MOST)),
-            provider=screenplay.rendered(Settings(provider=_seller(given)), way).provider,
-            marks=(numbered(own, number),),
+            provider="animatic" if way == "animatic" else _seller(given),
+            marks=(_mark(prompt, node_id, {**told, "first": first, "last": last, "leading": leading}),),
+        )
+
+
+def _grown(given: Mapping[str, Any]) -> list[str]:
+    return [name for name in given if name.startswith("keyframes.")]
+
+
+def _mark(prompt: Prompt, node_id: str, inputs: Mapping[str, Any]) -> str:
+    """The mark of a node as if it had these inputs."""
+    return mark({**prompt, node_id: {**prompt[node_id], "inputs": inputs}}, node_id)
+
+
+def _takes(prompt: Prompt, node_id: str, node: Mapping[str, Any]) -> Iterator[Shot]:
+    """The takes that a node asks for: all of them, or the chosen one."""
+    given = node.get("inputs", {})
+    count, choose, first = (
+        given.get(name, default) for name, default in (("takes", 4), ("choose", 0), ("take", 1))
+    )
+    if linked(given.get("last_frame")):
+        operation = Operation.KEYFRAMES_TO_VIDEO
+    else:
+        operation = Operation.IMAGE_TO_VIDEO if linked(given.get("first_frame")) else Operation.TEXT_TO_VIDEO
+    count, first = (each if isinstance(each, int) else 9 for each in (count, first))
+    wanted = [choose] if isinstance(choose, int) and choose else range(1, count + 1)
+    common = {name: value for name, value in given.items() if name not in ("takes", "choose", "take")}
+    for number in wanted:
+        yield Shot(
+            node=node_id,
+            title=f"{_title(node)}, take {number}",
+            requests=tuple(
+                replace(request, take=first + number - 1)
+                for request in itertools.islice(_requests(prompt, operation, given), _MOST)
+            ),
+            provider=_seller(given),
+            marks=(_mark(prompt, node_id, {**common, "take": first + number - 1}),),
         )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from . import footage, host, inputs
+from . import footage, host, inputs, plan
 from .generation.request import Operation
 from .screenplay import RENDERS
 from .sheet import MOST_KEYFRAMES
@@ -129,6 +129,7 @@ class RayScene(io.ComfyNode):
                 },
                 settings=settings,
                 render=render,
+                marks=plan.marks_of(cls.hidden.prompt or {}, cls.hidden.unique_id),
             )
             return studio.scene(scene, clock=clock, report=report)
 

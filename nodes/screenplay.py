@@ -32,6 +32,8 @@ class Scene:
     """Of every shot; a prompt here goes before the one of each line."""
     render: str = "final"
     """One of `RENDERS`."""
+    marks: tuple[str, ...] = ()
+    """For each shot a mark, see `Occasion.shot`; none where nobody knows."""
 
 
 def rendered(settings: Settings, render: str) -> Settings:

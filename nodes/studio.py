@@ -6,7 +6,7 @@ import copy
 from dataclasses import replace
 from pathlib import Path
 
-from . import chain, shooting
+from . import chain, shooting, variations
 from .cutting import CuttingRoom
 from .film import MATCH_FIRST_FRAME, Film, Frames, Settings, film_of, framed, request_for
 from .generation.clock import Clock
@@ -109,6 +109,29 @@ class Studio:
             direction=direction,
             length=length,
             part=part,
+            clock=clock,
+            report=report,
+        )
+
+    def takes(
+        self,
+        settings: Settings,
+        frames: Frames,
+        *,
+        count: int,
+        choose: int = 0,
+        marks: tuple[str, ...] = (),
+        clock: Clock,
+        report: Report,
+    ) -> Film:
+        """*count* takes of one shot, made at the same time and shown side by side; or the *choose*-th alone."""
+        return variations.takes(
+            self.cutting,
+            settings,
+            frames,
+            count=count,
+            choose=choose,
+            marks=marks,
             clock=clock,
             report=report,
         )

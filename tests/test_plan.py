@@ -176,6 +176,44 @@ def test_a_scene_runs_with_what_is_linked_to_it(host, seller):
     assert len(seller.creates) == 2
 
 
+def test_another_take_of_one_shot_counts_alone_also_between_pictures(host, seller):
+    from PIL import Image
+
+    Image.linear_gradient("L").convert("RGB").resize((1280, 720)).save(host.root / "input" / "start.png")
+
+    def graph(sheet):
+        node = scene(sheet, aspect_ratio="auto")
+        node["inputs"] |= {f"keyframes.K{number}": ["5", 0] for number in range(3)}
+        picture = {"class_type": "LoadImage", "inputs": {"image": "start.png"}}
+        return {"1": node, "5": picture, "9": saved("1")}
+
+    assert host.queue(graph("a fox\na bear")).status == "success"
+    limits(host, per_run="0.30")
+    result = host.queue(graph("# remark\na fox\ntake 2 | a bear"))
+    assert result.status == "success", result.message
+    assert len(seller.creates) == 3
+
+
+def takes(**inputs):
+    node = shot("a fox", takes=3, choose=0, **inputs)
+    return {**node, "class_type": "RayTakes"}
+
+
+def test_takes_count_together_and_the_chosen_one_costs_nothing_more(host, seller):
+    limits(host, per_run="0.80")
+    result = host.queue({"1": takes(), "9": saved("1")})
+    assert "This run would buy 3 clips for $0.90" in result.message
+    assert seller.requests == []
+    limits(host, per_run="0.90")
+    assert host.queue({"1": takes(), "9": saved("1")}).status == "success"
+    chosen = takes()
+    chosen["inputs"]["choose"] = 2
+    limits(host, per_run="0")
+    result = host.queue({"1": chosen, "9": saved("1")})
+    assert result.status == "success", result.message
+    assert len(seller.creates) == 3
+
+
 def test_a_scene_whose_sheet_comes_over_a_link_is_left_to_its_node(host, seller):
     assert plan.shots({"1": scene(["7", 0])}) == []
 
