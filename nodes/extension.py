@@ -20,6 +20,7 @@ from .image_to_video import RayImageToVideo
 from .join_clips import RayJoinClips
 from .keyframe import RayKeyframe
 from .keyframes_to_video import RayKeyframesToVideo
+from .preflight import RayPreflight
 from .scene import RayScene
 from .takes import RayTakes
 from .text_to_video import RayTextToVideo
@@ -36,6 +37,7 @@ NODES: list[type[io.ComfyNode]] = [
     RayKeyframe,
     RayScene,
     RayTakes,
+    RayPreflight,
 ]
 DECODED: Final = ("IMAGE", "AUDIO")
 """Types of outputs that are made only where something is linked to them."""
