@@ -44,7 +44,9 @@ def test_the_report_says_what_is_cropped_what_is_soft_and_who_makes_it(lifecycle
 
 
 def test_pictures_that_fit_have_nothing_said_against_them(lifecycle):
-    _, lines = inspect(lifecycle, Settings(prompt="a cup", aspect_ratio="auto"), Frames(first=still(1280, 720)))
+    _, lines = inspect(
+        lifecycle, Settings(prompt="a cup", aspect_ratio="auto"), Frames(first=still(1280, 720))
+    )
     assert lines == ("first_frame: 1280x720, 16:9", "nothing is cropped", "made by animatic: free")
 
 
