@@ -13,6 +13,7 @@ from comfy_api.latest import ComfyExtension, io
 from . import host, routes
 from .camera_concepts import RayCameraConcepts
 from .collect_generation import RayCollectGeneration
+from .export_film import RayExportFilm
 from .extend_video import RayExtendVideo
 from .frames import RayFrames
 from .generation.clock import Clock
@@ -38,6 +39,7 @@ NODES: list[type[io.ComfyNode]] = [
     RayScene,
     RayTakes,
     RayPreflight,
+    RayExportFilm,
 ]
 DECODED: Final = ("IMAGE", "AUDIO")
 """Types of outputs that are made only where something is linked to them."""

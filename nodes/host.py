@@ -180,6 +180,13 @@ def library_folder() -> Path:
     return Path(os.environ.get(LIBRARY) or Path(folder_paths.get_output_directory()) / "luma-ray")
 
 
+def output_folder() -> Path:
+    """ComfyUI's output folder."""
+    import folder_paths
+
+    return Path(folder_paths.get_output_directory())
+
+
 def linked(node: Any) -> frozenset[int]:
     """The outputs that are to be decoded; all of them where `mark_linked` did not tell.
 
