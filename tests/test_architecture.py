@@ -16,7 +16,7 @@ LONGEST = 450
 """Lines of a module that is still read in one go."""
 
 COMFYUI = {"comfy", "comfy_api", "comfy_api_nodes", "comfy_execution", "execution", "folder_paths", "server"}
-OWN = {"luma_ray", "nodes", "generation", "providers", "hosting", "media", "tests"}
+OWN = {"luma_ray", "nodes", "handoff", "generation", "providers", "hosting", "media", "tests"}
 
 PLACES = {
     # third-party package: the modules or packages that may import it
@@ -47,6 +47,7 @@ PACKAGES = {
     # package: what its modules may import of the pack
     "nodes.generation": {"nodes.generation"},
     "nodes.media": {"nodes.media", "nodes.generation"},
+    "nodes.handoff": {"nodes.handoff", "nodes.cutting", "nodes.sheet", "nodes.media", "nodes.generation"},
     "nodes.hosting": {"nodes.generation"},
     "nodes.providers": {"nodes.generation"},
 }

@@ -106,8 +106,8 @@ def test_a_bundle_shows_the_film_and_holds_nothing_of_its_maker(bench, monkeypat
     workflow = {
         "nodes": [
             {"type": "RayCollectGeneration", "widgets_values": [bench.film.generations[0], "auto"]},
-            {"type": "Note", "widgets_values": [f"my key is {KEY}", "C:\\Users\\ann\\stills\\fox.png"]},
-            {"type": "LoadImage", "widgets_values": ["/home/ann/in/fox.png", "image"], "pos": [1, 2]},
+            {"type": "Note", "widgets_values": [f"my key is {KEY}", "C:\\Users\\annabelle\\stills\\fox.png"]},
+            {"type": "LoadImage", "widgets_values": ["/home/annabelle/in/fox.png", "image"], "pos": [1, 2]},
         ],
         "extra": {"note": "hello"},
     }
@@ -123,7 +123,7 @@ def test_a_bundle_shows_the_film_and_holds_nothing_of_its_maker(bench, monkeypat
         content = b"".join(bundle.read(name) for name in bundle.namelist())
         told = json.loads(bundle.read("workflow.json"))
         (folder / "preview.mp4").write_bytes(bundle.read("my-film-preview.mp4"))
-    for secret in (KEY, str(bench.folder), "ann", *bench.film.generations):
+    for secret in (KEY, str(bench.folder), "annabelle", *bench.film.generations):
         assert secret.encode() not in content
     assert told["nodes"][0]["widgets_values"] == ["", "auto"]
     assert told["nodes"][1]["widgets_values"] == ["", "fox.png"]

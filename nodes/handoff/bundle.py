@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import zipfile
@@ -11,11 +10,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from PIL import Image
-
 from ..generation import tripwire
 from ..generation.credentials import Credentials
-from ..media import clips
+from ..generation.errors import Interrupted
+from ..media import clips, frames, images
 
 SHORT_SIDE: Final = 360
 """Pixels of the preview's shorter side at most."""
@@ -47,10 +45,8 @@ def write(
             bundle.writestr("workflow.json", json.dumps(shared(workflow, credentials), indent=1))
         bundle.writestr("sheet.txt", sheet)
         for number, part in enumerate(parts, 1):
-            with closing(clips.read(part)) as frames:
-                still = io.BytesIO()
-                Image.fromarray(next(frames)).save(still, "JPEG", quality=90)
-            bundle.writestr(f"stills/{number:02}.jpg", still.getvalue())
+            still = images.still(frames.first_frame(part), name="still")
+            bundle.writestr(f"stills/{number:02}.jpg", still.encode("image/jpeg"))
         preview = path.with_name(f".{path.stem}-preview.mp4")
         try:
             _preview(film, preview, stopped)
@@ -81,18 +77,16 @@ def _words(text: str, credentials: Credentials) -> str:
 
 
 def _preview(film: Path, path: Path, stopped: Callable[[], bool]) -> None:
-    from ..generation.errors import Interrupted
-
     facts = clips.inspect(film)
     scale = min(SHORT_SIDE / min(facts.width, facts.height), 1)
     width, height = (max(round(side * scale / 2) * 2, 2) for side in (facts.width, facts.height))
 
-    def frames() -> Any:
+    def pictures() -> Any:
         with closing(clips.read(film, size=(width, height))) as shown:
             for frame in shown:
                 if stopped():
                     raise Interrupted("Stopped while the film was exported; its clips are kept.")
                 yield frame
 
-    with closing(frames()) as made:
+    with closing(pictures()) as made:
         clips.write(made, path, frame_rate=facts.frame_rate, width=width, height=height, crf=28)
