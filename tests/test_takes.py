@@ -8,7 +8,7 @@ from fakes import FakeClock, Reports
 from luma_ray.nodes.film import Frames, Settings
 from luma_ray.nodes.generation import errors
 from luma_ray.nodes.generation.ray import frame_count
-from luma_ray.nodes.media import clips, frames, grid
+from luma_ray.nodes.media import clips, encoding, frames, grid
 from luma_ray.nodes.studio import Studio
 
 FOX = Settings(prompt="a fox", resolution="540p", take=3)
@@ -59,7 +59,7 @@ def test_takes_that_are_not_there_are_refused(choose, luma, count, chosen):
 
 def plain(path, level, width=64, height=36, count=5):
     picture = np.full((height, width, 3), level, np.uint8)
-    clips.write([picture] * count, path, frame_rate=24, width=width, height=height)
+    encoding.write([picture] * count, path, frame_rate=24, width=width, height=height)
     return path
 
 

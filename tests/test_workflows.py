@@ -18,8 +18,9 @@ FRAMES = {
     "keyframes-to-video": 121,
     "extend-to-15-seconds": 361,
     "four-shot-film": 484,
+    "scene": 481,
 }
-CREATES = {"extend-to-15-seconds": 3, "four-shot-film": 4}
+CREATES = {"extend-to-15-seconds": 3, "four-shot-film": 4, "scene": 4}
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_an_example_opens_anywhere_and_shares_nothing_private(host, example):
         assert node["properties"]["cnr_id"] in ("luma-ray", "comfy-core")
         if node["type"].startswith("Ray"):
             declared = info[node["type"]]["input"]
-            sockets = {socket["name"] for socket in node["inputs"]}
+            sockets = {socket["name"].partition(".")[0] for socket in node["inputs"]}
             assert sockets <= {name for group in declared.values() for name in group}
             assert [output["name"] for output in node["outputs"]] == info[node["type"]]["output_name"]
         if node["type"] == "LoadImage":

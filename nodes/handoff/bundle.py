@@ -13,7 +13,7 @@ from typing import Any, Final
 from ..generation import tripwire
 from ..generation.credentials import Credentials
 from ..generation.errors import Interrupted
-from ..media import clips, frames, images
+from ..media import clips, encoding, frames, images
 
 SHORT_SIDE: Final = 360
 """Pixels of the preview's shorter side at most."""
@@ -89,4 +89,4 @@ def _preview(film: Path, path: Path, stopped: Callable[[], bool]) -> None:
                 yield frame
 
     with closing(pictures()) as made:
-        clips.write(made, path, frame_rate=facts.frame_rate, width=width, height=height, crf=28)
+        encoding.write(made, path, frame_rate=facts.frame_rate, width=width, height=height, crf=28)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from ..generation.errors import Interrupted, InvalidInput
-from . import clips
+from . import clips, encoding
 
 WIDTH: Final = 1920
 """Pixels across at most."""
@@ -76,7 +76,7 @@ def write(
                     progress((number + 1) / count)
 
     with closing(frames()) as made:
-        clips.write(
+        encoding.write(
             made,
             path,
             frame_rate=max(Fraction(fact.frame_rate) for fact in facts),
