@@ -48,6 +48,7 @@ class RayFrames(io.ComfyNode):
                 io.Image.Output("frames", tooltip="The frames chosen [frames, height, width, 3]."),
                 io.Image.Output("first_frame", tooltip="The film's first frame."),
                 io.Image.Output("last_frame", tooltip="The film's last frame."),
+                io.Audio.Output("audio", tooltip="The sound of the frames chosen; silence if there is none."),
             ],
             hidden=[io.Hidden.unique_id, io.Hidden.prompt],
         )
@@ -66,8 +67,8 @@ class RayFrames(io.ComfyNode):
         """Decode what is linked."""
         wanted = host.linked(cls)
 
-        def work(clock: Any, report: Any) -> tuple[Any, Any, Any]:
-            from .media import frames
+        def work(clock: Any, report: Any) -> tuple[Any, Any, Any, Any]:
+            from .media import frames, sound
 
             path: Path = footage.one_film(tuple(generation or ()), video, clock, report)
             chosen = None
@@ -83,7 +84,11 @@ class RayFrames(io.ComfyNode):
                 )
             first = frames.first_frame(path, stopped=lambda: clock.stopped) if 1 in wanted else None
             last = frames.last_frame(path, stopped=lambda: clock.stopped) if 2 in wanted else None
-            return chosen, first, last
+            heard = None
+            if 3 in wanted:
+                stretch = count * step if count else None
+                heard = sound.audio(path, start=start, frames=stretch, stopped=lambda: clock.stopped)
+            return chosen, first, last, heard
 
         return io.NodeOutput(*await host.run(cls, work))
 

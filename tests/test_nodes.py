@@ -332,7 +332,8 @@ def test_frames_gives_a_range_in_another_size_and_the_ends_alone(graph):
     fox = graph.node("RayTextToVideo", prompt="a fox", resolution="540p")
     chosen = graph.node("RayFrames", generation=["1", 3], start=10, count=3, step=5, width=96)
     result = graph.queue(**{"1": fox, "2": chosen, "3": sink(graph, "2", 0), "4": sink(graph, "2", 2)})
-    frames, first, last = result.outputs["2"]
+    frames, first, last, audio = result.outputs["2"]
+    assert audio is None
     assert frames.shape == (3, 54, 96, 3)
     assert first is None
     assert last.shape == (1, 540, 960, 3)

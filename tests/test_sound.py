@@ -74,6 +74,27 @@ def test_audio_is_as_long_as_the_pictures_and_in_step_with_them(clip, container,
     close(films.heard_at(waveform[0].numpy(), rate), [3, 20, 41])
 
 
+@pytest.mark.parametrize(
+    ("start", "count", "clicks", "seconds"),
+    [
+        (0, 24, [3, 20], 1),
+        (10, None, [10, 31], 38 / 24),
+        (12, 24, [8], 1),
+        (40, 24, [1], 8 / 24),
+    ],
+)
+def test_the_sound_of_a_part_is_in_step_with_it(clip, start, count, clicks, seconds):
+    audio = sound.audio(clip(ROAD[:48], sound=films.clicks(48, [3, 20, 41])), start=start, frames=count)
+    assert audio["waveform"].shape == (1, 2, round(seconds * 48000))
+    close(films.heard_at(audio["waveform"][0].numpy(), 48000), clicks)
+
+
+def test_the_sound_of_frames_that_are_not_there_is_refused(clip):
+    path = clip(ROAD[:24])
+    with pytest.raises(InvalidInput, match="Frame 24 was asked for"):
+        sound.audio(path, start=24)
+
+
 def test_sound_that_begins_late_is_preceded_by_silence(clip):
     path = clip(ROAD[:48], sound=films.clicks(24, [2]), sound_from=0.5)
     close(films.heard_at(sound.audio(path)["waveform"][0].numpy(), 48000), [14])

@@ -92,15 +92,19 @@ def film_form(forms: Iterable[Form | None]) -> Form | None:
     return one if not found and one.rate in _FILM_RATES else STANDARD
 
 
-def audio(path: Path, *, stopped: Callable[[], bool] = clips.never) -> dict[str, Any]:
+def audio(
+    path: Path, *, start: int = 0, frames: int | None = None, stopped: Callable[[], bool] = clips.never
+) -> dict[str, Any]:
     """A clip's sound as AUDIO, as long as its pictures; silence if it has none.
+
+    With *start* and *frames* that of a part: from this picture on, and for so many of them.
 
     Silence and not None, which is what ComfyUI's own Get Video Components gives: nearly all clips of Ray are
     silent, and nodes that save, preview or mix AUDIO fail on None.
 
     Raises:
         BrokenClip: the clip cannot be read.
-        InvalidInput: too little memory.
+        InvalidInput: frames that are not there, or too little memory.
         Interrupted: `stopped` said so.
     """
     import torch
@@ -114,6 +118,11 @@ def audio(path: Path, *, stopped: Callable[[], bool] = clips.never) -> dict[str,
     # Some containers round times to milliseconds; where frames are evenly spaced, their number says more.
     exact = abs(evenly - Fraction(line.seconds)) * line.frame_rate < 1
     count = round((evenly if exact else line.seconds) * form.rate)
+    if start or frames is not None:
+        left = line.frames - start
+        if left < 1:
+            raise InvalidInput(f"Frame {start} was asked for, and {path} has {line.frames} frames.")
+        count = round(min(left, left if frames is None else frames) * count / line.frames)
     needed, free = 4 * form.channels * count, free_memory()
     if free is not None and needed + _SPARE > free:
         raise InvalidInput(
@@ -121,7 +130,7 @@ def audio(path: Path, *, stopped: Callable[[], bool] = clips.never) -> dict[str,
             f"{max(free - _SPARE, 0) / 1e9:.1f} GB are free: trim the video first."
         )
     waveform, place = np.zeros((1, form.channels, count), np.float32), 0
-    with closing(read(path, line, 0, count, form)) as blocks:
+    with closing(read(path, line, start, count, form)) as blocks:
         for block in blocks:
             if stopped():
                 raise Interrupted("Stopped while decoding the sound.")
