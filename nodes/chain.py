@@ -12,12 +12,13 @@ from .film import MATCH_FIRST_FRAME, Film, Frames, Settings, framed, request_for
 from .generation.clock import Clock
 from .generation.errors import REFUSALS, GenerationError, InvalidInput
 from .generation.finishing import Clip
-from .generation.ray import ASPECT_RATIOS, FRAMES_PER_SECOND, LONGEST_FILM, proportion
+from .generation.ray import ASPECT_RATIOS, FRAMES_PER_SECOND, LONGEST_EXTEND, LONGEST_FILM, proportion
 from .generation.request import GenerationReference, GenerationRequest, Operation
 from .generation.selection import AUTO, refusals
 from .generation.waiting import Report
 from .marks import numbered
 from .media import clips, frames, images
+from .sheet import Line
 
 if TYPE_CHECKING:
     from .cutting import CuttingRoom
@@ -49,6 +50,7 @@ def extend(
     direction: Direction,
     length: int,
     part: Part,
+    lines: Sequence[Line] = (),
     clock: Clock,
     report: Report,
 ) -> Film:
@@ -59,7 +61,13 @@ def extend(
         )
     started, occasion = clock.now(), cutting.lifecycle.occasion
     whole = source.video or cutting.film_path(source.generations, clock=clock, report=report)
-    count, notes = _plan(settings, whole, length=length, part=part)
+    _check_lines(lines)
+    count, notes, have = _plan(settings, whole, length=length, part=part)
+    if len(lines) > count:
+        notes = (
+            *notes,
+            f"lines {count + 1} to {len(lines)} of the parts are not used: {count} clips are added",
+        )
     made: list[Clip] = []
     earlier = [cutting.clip_of(generation) for generation in source.generations]
     parts = [source.video] if source.video is not None else [clip.path for clip in earlier]
@@ -68,9 +76,10 @@ def extend(
         _check_loop(cutting, settings, edge, edge.path if edge is not None else whole, direction)
     for number in range(1, count + 1):
         last = number == count
-        step = replace(settings, loop=settings.loop and last)
+        step = replace(_with(settings, lines, number), loop=settings.loop and last)
         edge_path = edge.path if edge is not None else whole
-        request, provider, said = _step(cutting, step, edge, edge_path, direction)
+        short = have + number * settings.duration < LONGEST_EXTEND + 0.5
+        request, provider, said = _step(cutting, step, edge if short else None, edge_path, direction)
         notes += tuple(note for note in said if note not in notes)
 
         def reported(words: str, fraction: float | None = None, number: int = number) -> None:
@@ -102,8 +111,40 @@ def extend(
     return Film(path=path, generations=ids, summary=line, notes=notes, clips=tuple(made))
 
 
-def _plan(settings: Settings, whole: Path, *, length: int, part: Part) -> tuple[int, tuple[str, ...]]:
-    """How many clips to add, and what to say about it. Raises InvalidInput before anything is bought."""
+def _check_lines(lines: Sequence[Line]) -> None:
+    """Raise InvalidInput for what a part that is added cannot have of its own."""
+    for number, line in enumerate(lines, 1):
+        wrong = [
+            word
+            for word, told in (
+                ("a length", line.seconds is not None),
+                ("keyframes", line.keyframes is not None),
+                ("a loop", line.loop),
+            )
+            if told
+        ]
+        if wrong:
+            raise InvalidInput(
+                f"Part {number} has {' and '.join(wrong)} of its own. A part that is added has a prompt, camera "
+                "moves and a take; Ray Scene has the rest. Nothing was billed."
+            )
+
+
+def _with(settings: Settings, lines: Sequence[Line], number: int) -> Settings:
+    """The settings of the part with that number, counted from 1."""
+    if number > len(lines):
+        return settings
+    line = lines[number - 1]
+    return replace(
+        settings,
+        prompt=line.prompt or settings.prompt,
+        concepts=line.concepts or settings.concepts,
+        take=line.take if line.take is not None else settings.take,
+    )
+
+
+def _plan(settings: Settings, whole: Path, *, length: int, part: Part) -> tuple[int, tuple[str, ...], float]:
+    """How many clips to add, what to say about it, and how long the film is. Raises InvalidInput."""
     facts = clips.inspect(whole)
     # A clip of 5 s has 121 frames: the last one is the moment at which the next clip begins.
     have = (facts.frames - 1) / float(facts.frame_rate)
@@ -135,12 +176,17 @@ def _plan(settings: Settings, whole: Path, *, length: int, part: Part) -> tuple[
             f"{count} clips of {settings.duration} s would make a film of {reached:.0f} s, and {LONGEST_FILM} s is "
             "the most: choose a shorter length or duration. Nothing was billed."
         )
+    if settings.loop and reached > LONGEST_EXTEND + 0.5:
+        raise InvalidInput(
+            f"A film of {reached:.0f} s cannot loop: only a provider's own extend closes a film, and it is asked for "
+            f"up to {LONGEST_EXTEND} s. Switch loop off, or choose a shorter length. Nothing was billed."
+        )
     notes: tuple[str, ...] = ()
     if abs(reached - length) > 0.25:
         notes = (
             f"the film will be {reached:.1f} s long, not {length} s: each clip adds {settings.duration} s",
         )
-    return count, notes
+    return count, notes, have
 
 
 def _check_loop(

@@ -134,6 +134,9 @@ def _parser() -> argparse.ArgumentParser:
     extend.add_argument(
         "--length", type=int, default=15, help=f"seconds of the whole film, up to {LONGEST_FILM}"
     )
+    extend.add_argument(
+        "--parts", type=Path, help="text file: one line for each clip that is added, as in a sheet"
+    )
     extend.add_argument("--output", choices=("whole film", "new part"), default="whole film")
     scene = command("scene", _scene, "a film of several shots from a scene sheet")
     _shared(scene, prompt="words that every shot's prompt begins with")
@@ -260,6 +263,7 @@ def _extend_video(options: argparse.Namespace) -> tuple[Any, str]:
             direction=options.direction,
             length=options.length,
             part=options.output,
+            lines=sheet.read(_text(options.parts)) if options.parts else (),
             clock=clock,
             report=report,
         ),
@@ -268,17 +272,20 @@ def _extend_video(options: argparse.Namespace) -> tuple[Any, str]:
 
 def _scene(options: argparse.Namespace) -> tuple[Any, str]:
     settings = _settings(options)
-    try:
-        text = options.sheet.read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        raise InvalidInput(f"{options.sheet} cannot be read as text. Nothing was billed.") from None
     scene = Scene(
-        lines=sheet.read(text),
+        lines=sheet.read(_text(options.sheet)),
         keyframes={number: _still(path) for number, path in enumerate(options.keyframe)},
         settings=settings,
         render=options.render,
     )
     return _made(options, lambda clock, report: _studio().scene(scene, clock=clock, report=report))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        raise InvalidInput(f"{path} cannot be read as text. Nothing was billed.") from None
 
 
 def _made(options: argparse.Namespace, work: Callable[..., Film]) -> tuple[Any, str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from . import footage, host, inputs
+from . import footage, host, inputs, sheet
 from .generation.ray import LONGEST_FILM
 from .generation.request import Operation
 
@@ -21,8 +21,8 @@ class RayExtendVideo(inputs.Prompted):
             node_id="RayExtendVideo",
             display_name="Ray Extend Video",
             description=(
-                "Makes a film longer, up to 30 s: by the provider's own extend where it has one and made the clip, "
-                "else from the film's last picture, joined without a repeated frame."
+                "Makes a film longer, to 30 s and beyond: by the provider's own extend where it has one and made the "
+                "clip, else from the film's last picture, joined without a repeated frame."
             ),
             search_aliases=[
                 "luma",
@@ -66,8 +66,25 @@ class RayExtendVideo(inputs.Prompted):
                 io.Image.Input("frames", optional=True, tooltip="Or frames, 24 a second."),
                 inputs.concepts(),
                 inputs.enhance_prompt(),
+                inputs.widget(
+                    io.String,
+                    "parts",
+                    multiline=True,
+                    default="",
+                    optional=True,
+                    dynamic_prompts=False,
+                    tooltip=(
+                        "One line for each clip that is added: its own prompt, camera moves or take, as in Ray "
+                        "Scene. Empty: the prompt above for all of them."
+                    ),
+                ),
             ],
         )
+
+    @classmethod
+    def validate_inputs(cls, prompt: Any = None, parts: Any = None) -> bool | str:
+        """Whether the prompts may be queued."""
+        return inputs.secret_in(prompt=prompt, parts=parts)
 
     @classmethod
     async def execute(
@@ -79,6 +96,7 @@ class RayExtendVideo(inputs.Prompted):
         video: Any = None,
         frames: Any = None,
         concepts: tuple[str, ...] = (),
+        parts: str = "",
         **widgets: Any,
     ) -> Any:
         """Buy or recall the clips that are missing."""
@@ -92,6 +110,7 @@ class RayExtendVideo(inputs.Prompted):
                 direction=direction,
                 length=length,
                 part=output,
+                lines=sheet.read(parts) if parts.strip() else (),
                 clock=clock,
                 report=report,
             ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from .hosting import HOSTS
 from .media import clips
 from .providers import PROVIDERS
 from .screenplay import Scene
+from .sheet import Line
 
 
 class Studio:
@@ -94,11 +96,13 @@ class Studio:
         direction: chain.Direction = "forward",
         length: int = 15,
         part: chain.Part = "whole film",
+        lines: Sequence[Line] = (),
         clock: Clock,
         report: Report,
     ) -> Film:
         """Continue a film to *length* seconds, clip by clip, after its end or before its start.
 
+        *lines* are prompts, camera moves and takes of the parts in the order in which they are made.
         The film is *generations* (journal ids in order of play) or any *video* file. Each added clip is a
         generation of its own: stopping keeps those that are there, and queueing again buys only the rest.
         """
@@ -109,6 +113,7 @@ class Studio:
             direction=direction,
             length=length,
             part=part,
+            lines=lines,
             clock=clock,
             report=report,
         )

@@ -14,6 +14,7 @@ from luma_ray.nodes.film import Frames, Settings, framed, request_for
 from luma_ray.nodes.generation import errors
 from luma_ray.nodes.generation.request import MiddleFrame, Operation
 from luma_ray.nodes.media import clips, encoding, frames, images, seams
+from luma_ray.nodes.sheet import read
 from luma_ray.nodes.studio import Studio
 from PIL import Image
 
@@ -120,17 +121,60 @@ def test_new_part_gives_the_new_clips_alone(work, luma):
 
 
 @pytest.mark.parametrize(
-    ("length", "words"),
-    [(5, "is 5.0 s long already"), (31, "up to|extended to 30 s"), (28, "film of 30|30 s")],
+    ("length", "words", "changes"),
+    [
+        (5, "is 5.0 s long already", {}),
+        (301, "extended to 300 s", {}),
+        (299, "300 s is the most", {"duration": 9}),
+        (40, "A film of 40 s cannot loop", {"loop": True}),
+    ],
 )
-def test_the_length_is_checked_and_never_rounded_in_silence(work, luma, length, words):
+def test_a_length_that_cannot_be_is_refused_before_anything_is_bought(work, luma, length, words, changes):
     first = work.text_to_video(FOX)
-    if length == 28:
-        film = work.extend_video(FOX, generations=first.generations, length=12)
-        assert any("15.0 s long, not 12 s" in note for note in film.notes)
-        return
     with pytest.raises(errors.InvalidInput, match=words):
-        work.extend_video(FOX, generations=first.generations, length=length)
+        work.extend_video(replace(FOX, **changes), generations=first.generations, length=length)
+    assert len(luma.creates) == 1
+
+
+def test_a_length_that_does_not_come_out_even_is_said(work, luma):
+    first = work.text_to_video(FOX)
+    film = work.extend_video(FOX, generations=first.generations, length=12)
+    assert any("15.0 s long, not 12 s" in note for note in film.notes)
+
+
+def test_beyond_30_s_a_film_goes_on_from_its_last_picture(work, luma, bucket):
+    luma.pace = type(luma.pace)(1)
+    first = work.text_to_video(replace(FOX, duration=9))
+    film = work.extend_video(replace(FOX, duration=9), generations=first.generations, length=36)
+    kinds = [create["request"]["keyframes"]["frame0"]["type"] for create in bodies(luma)[1:]]
+    assert kinds == ["generation", "generation", "image"]
+    assert clips.inspect(film.path).seconds == pytest.approx(36, abs=0.2)
+
+
+def test_each_part_has_a_prompt_of_its_own_and_a_new_take_makes_it_and_what_follows_anew(work, luma):
+    luma.pace = type(luma.pace)(1)
+    first = work.text_to_video(FOX)
+
+    def extended(text):
+        return work.extend_video(FOX, generations=first.generations, length=15, lines=read(text))
+
+    extended("it runs | push_in\nit sleeps")
+    assert [create["request"]["prompt"] for create in bodies(luma)[1:]] == ["it runs", "it sleeps"]
+    assert bodies(luma)[1]["request"]["concepts"] == [{"key": "push_in"}]
+    extended("it runs | push_in\nit sleeps")
+    assert len(luma.creates) == 3
+    extended("it runs | push_in\nit sleeps | take 2")
+    assert len(luma.creates) == 4
+    extended("it runs | push_in | take 2\nit sleeps")
+    assert len(luma.creates) == 6
+    film = extended("it runs | push_in\nit sleeps\nit wakes")
+    assert any("lines 3 to 3 of the parts are not used" in note for note in film.notes)
+
+
+def test_a_part_has_no_length_of_its_own(work, luma):
+    first = work.text_to_video(FOX)
+    with pytest.raises(errors.InvalidInput, match="Part 2 has a length and keyframes of its own"):
+        work.extend_video(FOX, generations=first.generations, length=15, lines=read("a\nb | 5 s | K0 > K1"))
     assert len(luma.creates) == 1
 
 

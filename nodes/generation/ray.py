@@ -29,8 +29,10 @@ CONCEPTS: Final = (
 
 FRAMES_PER_SECOND: Final = 24
 """Of every Ray clip; inferred from Luma's prices, which count 24 frames a second."""
-LONGEST_FILM: Final = 30
-"""Seconds to which a film is extended; where Luma's own app ends a chain of extends."""
+LONGEST_EXTEND: Final = 30
+"""Seconds up to which a provider's own extend is asked for; where Luma's own app ends a chain of extends."""
+LONGEST_FILM: Final = 300
+"""Seconds to which a film is extended from its last picture: a film's worth of drift, and of money."""
 
 SHORT_SIDE: Final = {"360p": 360, "540p": 540, "720p": 720, "1080p": 1080, "4k": 2160}
 """Pixels of the shorter side. Inferred: Luma publishes prices per pixel, no table of frame sizes."""
