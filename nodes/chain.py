@@ -64,10 +64,7 @@ def extend(
     _check_lines(lines)
     count, notes, have = _plan(settings, whole, length=length, part=part)
     if len(lines) > count:
-        notes = (
-            *notes,
-            f"lines {count + 1} to {len(lines)} of the parts are not used: {count} clips are added",
-        )
+        notes = (*notes, f"{count} of {len(lines)} lines of parts are used: so many clips are added")
     made: list[Clip] = []
     earlier = [cutting.clip_of(generation) for generation in source.generations]
     parts = [source.video] if source.video is not None else [clip.path for clip in earlier]

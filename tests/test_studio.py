@@ -168,7 +168,7 @@ def test_each_part_has_a_prompt_of_its_own_and_a_new_take_makes_it_and_what_foll
     extended("it runs | push_in | take 2\nit sleeps")
     assert len(luma.creates) == 6
     film = extended("it runs | push_in\nit sleeps\nit wakes")
-    assert any("lines 3 to 3 of the parts are not used" in note for note in film.notes)
+    assert any("2 of 3 lines of parts are used" in note for note in film.notes)
 
 
 def test_a_part_has_no_length_of_its_own(work, luma):
