@@ -10,6 +10,8 @@ from decimal import Decimal
 import numpy as np
 import pytest
 import torch
+from emulators.fal import FalEmulator
+from emulators.replicate import ReplicateEmulator
 from emulators.server import Fault
 from fakes import FakeClock, Reports
 from luma_ray.nodes.film import Settings
@@ -206,3 +208,31 @@ def test_a_scene_over_a_limit_is_refused_as_a_whole(place, quick):
 def test_an_unknown_way_of_making_it_is_refused(place):
     with pytest.raises(errors.InvalidInput, match="final, draft, animatic"):
         place.shoot(render="imax")
+
+
+@pytest.mark.parametrize("name", ["replicate", "fal"])
+def test_a_scene_under_faults_comes_whole_and_every_shot_is_bought_once(tmp_path, monkeypatch, name):
+    emulators = {"replicate": ReplicateEmulator, "fal": FalEmulator}
+    with emulators[name](polls_until_done=2) as seller:
+        for variable, value in seller.environment().items():
+            monkeypatch.setenv(variable, value)
+        if name == "replicate":
+            create, poll = ("POST", "/models/{owner}/{name}/predictions"), "/predictions/{id}"
+            seller.fail_next(*create, Fault.lost_answer(), after=1)  # found again in its list
+        else:
+            create, poll = seller.create, "/queue/fal-ai/*"
+            seller.fail_next(*create, Fault.rate_limit(1), after=1)
+        seller.fail_next(*create, Fault.status(422, {"detail": "no"}), after=1)
+        seller.fail_next("GET", poll, Fault.html(502), times=3, after=2)
+        seller.fail_next("GET", poll, Fault.malformed_json(), after=4)
+        place = Set(tmp_path)
+        pictures = [still(seed) for seed in range(4)]
+        sheet = "a cat\na cup\na rocket\nK3 > K0 | stars"
+        with pytest.raises(errors.GenerationError, match=r"made and kept\. Queue again"):
+            place.shoot(sheet, pictures)
+        film = place.shoot(sheet, pictures)
+        assert len(seller.creates) == 4
+        assert clips.inspect(film.path).frames == 4 * frame_count(5) - 3
+        before = len(seller.creates)
+        place.shoot(sheet.replace("a cup", "a cup | take 2"), pictures)
+        assert len(seller.creates) == before + 1
