@@ -31,7 +31,7 @@ types: $(VENV)/test.stamp
 
 # Not `python -m pytest`: that puts this folder on the path, where ComfyUI's own module `nodes` would be ours.
 tests: $(VENV)/test.stamp
-	$(BIN)/pytest tests
+	$(BIN)/pytest tests -n auto --dist loadfile
 
 # What cannot be installed here is left out of the tables, and named there.
 bench: $(VENV)/test.stamp

@@ -175,7 +175,10 @@ def test_importing_the_pack_loads_nothing_that_connects():
 # -- what a workflow can type ---------------------------------------------------------------------------------------
 
 
-def test_the_only_texts_of_a_workflow_are_a_prompt_and_an_id(tmp_path):
+PROMPTS = {"prompt", "sheet", "style", "parts"}
+
+
+def test_the_only_texts_of_a_workflow_are_prompts_an_id_and_the_name_of_an_export(tmp_path):
     with comfy_host.install(tmp_path / "comfyui") as host:
         ours = comfy_host.load_pack(ROOT)
         info = host.object_info()
@@ -186,8 +189,9 @@ def test_the_only_texts_of_a_workflow_are_a_prompt_and_an_id(tmp_path):
         for name, (kind, *_) in info[node]["input"].get(group, {}).items()
         if kind == "STRING"
     }
-    assert {name for _, name in texts} == {"prompt", "id"}
+    assert {name for _, name in texts} == {*PROMPTS, "id", "name"}
     assert {node for node, name in texts if name == "id"} == {"RayCollectGeneration"}
+    assert {node for node, name in texts if name == "name"} == {"RayExportFilm"}
     assert "extra_pnginfo" not in json.dumps([name for _, name in texts])
 
 
