@@ -26,23 +26,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ..generation.errors import InvalidInput
-from . import clips, splicing
+from . import clips, overlap, splicing
 from .colour import RgbReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-MOST_REPEATED = 12
-"""Frames of overlap that are looked for: half a second."""
-
 _WIDTH = 128
 _TALLEST = 1024
 """Rows compared at most; only what is no film has more."""
 _SAME = 2.0
 """Levels by which two encodings of one frame may differ at the size compared."""
-_CLEARLY_LESS = 0.9
-"""Of a natural step. Without an overlap the clips are a whole step or more apart."""
 _SAME_SHAPE = 1.02
 _SAME_RATE = 1.0001
 
@@ -72,10 +67,10 @@ def find(earlier: Path, later: Path) -> Seam:
     size = (across, min(max(1, round(across * height / width)), _TALLEST))
     if after > before and _contains(earlier, later, before, size):
         return Seam(before, contains_earlier=True)
-    window = MOST_REPEATED + 1
+    window = overlap.WINDOW
     tail = _small(earlier, range(max(before - window, 0), before), size)
     head = _small(later, range(min(window, after)), size)
-    return Seam(_overlap(tail, head), contains_earlier=False)
+    return Seam(overlap.count(np.stack(tail), np.stack(head)), contains_earlier=False)
 
 
 def join(
@@ -174,62 +169,6 @@ def _contains(earlier: Path, later: Path, frames: int, size: tuple[int, int]) ->
         return False
     limit = changes[len(changes) // 2] / 4
     return all(_apart(one, other) < limit for one, other in zip(originals, found, strict=True))
-
-
-def _overlap(tail: list[Small], head: list[Small]) -> int:
-    """How many frames at the start of *head* repeat the end of *tail*."""
-    longest = min(len(tail), len(head))
-    apart = [
-        float(np.mean([_apart(one, other) for one, other in zip(tail[-count:], head, strict=False)]))
-        for count in range(1, longest + 1)
-    ]
-    best = int(np.argmin(apart[:MOST_REPEATED])) + 1
-    step = _step(tail, head, best)
-    if apart[best - 1] < _CLEARLY_LESS * step:
-        return best
-    if 1 < best < longest and apart[best - 1] <= 2 * step:
-        # Independent noise adds up in squares: apart² = noise² + (step x frames off)², a parabola.
-        before, here, after = np.square(apart[best - 2 : best + 1])
-        if (before + after) / 2 - here > 0.3 * step**2:
-            return best
-    step, ahead = _step(tail, head, 1), _steps_ahead(tail, head)
-    if ahead is not None and apart[0] <= 4 * step:
-        return int(ahead < 1 / 3)
-    return int(apart[0] <= _SAME and step <= apart[0] / 2)
-
-
-def _steps_ahead(tail: list[Small], head: list[Small]) -> float | None:
-    """How far the first frame of *head* is ahead of the last of *tail*, in steps: 0 repeats it, 1 follows it.
-
-    Measured along the motion before the seam and along the one after it, where it shows through noise that is
-    larger than a step; the larger counts. The two frames themselves take no part in those motions: their noise
-    would look like going backwards. A motion counts if it goes on alike for a few frames: things that move too
-    far, or hardly at all, tell nothing. None if neither counts.
-    """
-    if min(len(tail), len(head)) < 6:
-        return None
-    gap = head[0] - tail[-1]
-    measured = [
-        2 * _product(gap, motion) / _product(motion, motion)
-        for motion, further in (
-            (tail[-2] - tail[-4], tail[-4] - tail[-6]),
-            (head[3] - head[1], head[5] - head[3]),
-        )
-        if _product(motion, further) > 0.5 * (_product(motion, motion) * _product(further, further)) ** 0.5
-    ]
-    return max(measured, default=None)
-
-
-def _product(one: Small, other: Small) -> float:
-    return float((one * other).sum())
-
-
-def _step(tail: list[Small], head: list[Small], count: int) -> float:
-    """The mean change from frame to frame around an overlap of *count*, in the clip where it is less."""
-    return min(
-        float(np.mean([_apart(one, other) for one, other in pairwise(frames)])) if len(frames) > 1 else 0.0
-        for frames in (tail[-count - 1 :], head[: count + 1])
-    )
 
 
 def _apart(one: Small, other: Small) -> float:
