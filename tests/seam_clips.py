@@ -201,7 +201,10 @@ def cases(count: int, seed: int = 1) -> list[Case]:
             grain=rng.choice((0, 0, 1.5, 3, 5)),
             flicker=rng.choice((0, 0, 0, 0.015, 0.03)),
             crf=(rng.randint(18, 28), rng.randint(18, 28)),
-            preset=(rng.choice(("ultrafast", "veryfast", "medium")), rng.choice(("veryfast", "fast", "medium"))),
+            preset=(
+                rng.choice(("ultrafast", "veryfast", "medium")),
+                rng.choice(("veryfast", "fast", "medium")),
+            ),
             seed=number,
         )
         if number % 20 == 19:

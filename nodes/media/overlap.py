@@ -37,10 +37,14 @@ _SHOWS: Final = 0.2
 """Of a known step: what must show of it, if the measure along the motion is to count."""
 _STEADY: Final = 0.25
 """How alike two measures of the same motion are at least."""
-_STILL: Final = 4.0
-"""Levels (root of the mean square) that a still picture changes by at most: its noise."""
+_FAR: Final = 1.5
+"""Steps ahead that can still be measured."""
+_NOISE: Final = 6.5
+"""Levels (root of the mean square) by which two encodings of one frame differ at most."""
 _STILL_SAME: Final = 5.0
-"""Levels by which two encodings of a still picture differ at most."""
+"""The same where nothing moves, so that compression has nothing to hide behind."""
+_CHANGE: Final = 3.0
+"""Levels between frames far apart, from which on a clip is no still picture."""
 _GAIN: Final = 1.33
 _SHIFT: Final = 24.0
 """Levels. A drift is no larger; what is, is another scene or another light, and stays as it is."""
@@ -55,39 +59,86 @@ def count(tail: Stack, head: Stack) -> int:
         tail: the last `WINDOW` frames of the earlier clip, or as many as it has.
         head: the first of the later one, as many.
     """
-    tail, head = _weighed(*in_one_light(tail, head))
+    best, apart = 0, [0.0]
+    for _ in range(2):  # the second time in the light of the frames that match
+        lit = _weighed(*_in_one_light(tail, head, best or WINDOW))
+        best, apart = _nearest(*lit)
+    return _judged(*lit, best, apart)
+
+
+def is_beginning(originals: Stack, found: Stack) -> bool:
+    """Whether frames from all over one clip are found at the same places of another.
+
+    They are if each is nearest to its own, and far nearer than they are to each other. Of a picture that stays
+    the same that cannot be told, and the answer is no.
+    """
+    if len(originals) != len(found) or len(originals) < 2:
+        return False
+    originals, found = _in_one_light(originals, found, len(found))
+    apart = np.array([[_apart(one, other) for other in found] for one in originals])
+    own = apart.diagonal()
+    changes = [_apart(one, other) for one, other in pairwise(originals)]
+    change = float(np.median(changes))
+    return bool(
+        change > _CHANGE**2 and own.max() < change / 3 and (apart.argmin(axis=1) == np.arange(len(own))).all()
+    )
+
+
+def same_picture(one: Stack, other: Stack) -> bool:
+    """Whether two frames [1, height, width, 3] could be copies of one, so that looking closer is worth it."""
+    one, other = _in_one_light(one, other, 1)
+    return _apart(one[0], other[0]) < 4 * _NOISE**2
+
+
+def _nearest(tail: Stack, head: Stack) -> tuple[int, list[float]]:
+    """The overlap at which the clips differ least, and how far they are apart at each."""
     longest = min(MOST_REPEATED, len(tail), len(head))
     apart = [
         float(np.mean([_apart(one, other) for one, other in zip(tail[-number:], head, strict=False)]))
         for number in range(1, longest + 1)
     ]
-    best = int(np.argmin(apart)) + 1
-    if _is_still(tail) and _is_still(head):
+    return int(np.argmin(apart)) + 1, apart
+
+
+def _judged(tail: Stack, head: Stack, best: int, apart: list[float]) -> int:
+    """Whether *best*, at which the clips are nearest, is an overlap; another number where it is not."""
+    least, step = apart[best - 1], _step(tail, head, best)
+    if least > 2.5 * step + _NOISE**2:
+        return 0  # other pictures
+    if max(_moves(tail), _moves(head)) <= least:
         return int(apart[0] <= _STILL_SAME**2)
-    step = _step(tail, head, best)
-    if apart[best - 1] > 8 * step + _STILL_SAME**2:
-        return 0  # other pictures altogether
     if best == 1 and not _could_be_one(tail, head, step):
-        return 0
-    if apart[best - 1] < _CLEARLY_LESS * step:
+        clearly = _steps_ahead(tail, head, best, shows=0.5)
+        if clearly is None or abs(clearly) > 0.3:
+            return 0
+    if least < _CLEARLY_LESS * step:
         return best
+    if step > 2 * _NOISE**2:
+        return 0  # no noise adds that much
     ahead = _steps_ahead(tail, head, best)
-    if ahead is None:
-        return best if apart[best - 1] < _LESS * step else 0
-    return max(best - round(ahead), 0)
+    if ahead is not None and abs(ahead) < _FAR:
+        return max(best - round(ahead), 0)
+    if best == 1 and step <= least / 4:
+        return int(least <= _STILL_SAME**2)  # at rest just here
+    if 1 < best < len(apart) and (apart[best - 2] + apart[best]) / 2 - least > _CLEARLY_LESS * step:
+        return best
+    return best if least < _LESS * step else 0
 
 
-def in_one_light(tail: Stack, head: Stack) -> tuple[Stack, Stack]:
-    """Both in the colours of *tail*, and all frames in the same light; as they are where more than a drift."""
+def _in_one_light(tail: Stack, head: Stack, number: int) -> tuple[Stack, Stack]:
+    """Both in the colours of *tail*, and all frames in the same light; as they are where more than a drift.
+
+    The colours are those of the last *number* frames of *tail* and the first of *head*.
+    """
     drifted = np.empty_like(head)
     for channel in range(3):
-        levels = head[..., channel]
-        given = np.quantile(levels, _QUANTILES) + np.arange(len(_QUANTILES)) * 1e-4
-        wanted = np.quantile(tail[..., channel], _QUANTILES)
+        given = np.quantile(head[:number, ::2, ::2, channel], _QUANTILES)
+        given += np.arange(len(_QUANTILES)) * 1e-4
+        wanted = np.quantile(tail[-number:, ::2, ::2, channel], _QUANTILES)
         if not _is_drift(given, wanted):
             return tail, head
-        shift = wanted - given
-        drifted[..., channel] = levels + np.interp(levels, given, shift)
+        levels = head[..., channel]
+        drifted[..., channel] = levels + np.interp(levels, given, wanted - given)
     both = np.concatenate([tail, drifted])
     mean, spread = both.mean((1, 2), keepdims=True), both.std((1, 2), keepdims=True) + _TINY
     both = (both - mean) / spread * spread.mean(0) + mean.mean(0)
@@ -119,14 +170,12 @@ def _blurred(plane: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return sum(rows[:, number : number + width] for number in range(5)) / 25  # type: ignore[index,no-any-return]
 
 
-def _is_still(frames: Stack) -> bool:
-    """Whether frames further apart differ no more than neighbours do: by noise alone."""
+def _moves(frames: Stack) -> float:
+    """How far frames are apart that are a quarter of a second apart."""
     if len(frames) < 2:
-        return False
+        return 0.0
     far = min(6, len(frames) - 1)
-    near = float(np.mean([_apart(one, other) for one, other in pairwise(frames)]))
-    distant = float(np.mean([_apart(one, other) for one, other in zip(frames, frames[far:], strict=False)]))
-    return distant <= _STILL**2 and distant <= 1.5 * near + 0.02
+    return float(np.mean([_apart(one, other) for one, other in zip(frames, frames[far:], strict=False)]))
 
 
 def _step(tail: Stack, head: Stack, number: int) -> float:
@@ -154,7 +203,7 @@ def _could_be_one(tail: Stack, head: Stack, step: float) -> bool:
     return all(abs(np.mean(way)) <= most for way in ways if way)
 
 
-def _steps_ahead(tail: Stack, head: Stack, number: int) -> float | None:
+def _steps_ahead(tail: Stack, head: Stack, number: int, *, shows: float = _SHOWS) -> float | None:
     """How far the first *number* frames of *head* are ahead of the last of *tail*, in steps; None if unclear.
 
     Measured along the motion before the frames of *tail* and along the one after those of *head*, in which the
@@ -165,18 +214,23 @@ def _steps_ahead(tail: Stack, head: Stack, number: int) -> float | None:
     back = tail[::-1]
     seen = known = 0.0
     for frames, measured, steps in (
-        (head, list(enumerate(gaps)), [(place, head[place] - head[place - 1]) for place in range(1, len(head))]),
+        (
+            head,
+            list(enumerate(gaps)),
+            [(place, head[place] - head[place - 1]) for place in range(1, len(head))],
+        ),
         (
             back,
             list(enumerate(reversed(gaps))),
             [(place, back[place - 1] - back[place]) for place in range(1, len(back))],
         ),
     ):
-        shows, gap = _along(frames, steps), _along(frames, measured)
-        if shows is None or gap is None or abs(shows[0]) < _SHOWS:
+        of_step, of_gap = _along(frames, steps), _along(frames, measured)
+        if of_step is None or of_gap is None or abs(of_step[0]) < shows:
             continue
-        seen += gap[0] * np.sign(shows[0]) * shows[1]
-        known += abs(shows[0]) * shows[1]
+        (part, power), sign = of_step, np.sign(of_step[0])
+        seen += of_gap[0] * sign * power
+        known += part * sign * power
     return seen / known if known else None
 
 

@@ -23,7 +23,6 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ..generation.errors import InvalidInput
 from . import clips, overlap, splicing
@@ -36,12 +35,8 @@ if TYPE_CHECKING:
 _WIDTH = 128
 _TALLEST = 1024
 """Rows compared at most; only what is no film has more."""
-_SAME = 2.0
-"""Levels by which two encodings of one frame may differ at the size compared."""
 _SAME_SHAPE = 1.02
 _SAME_RATE = 1.0001
-
-Small = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -70,7 +65,7 @@ def find(earlier: Path, later: Path) -> Seam:
     window = overlap.WINDOW
     tail = _small(earlier, range(max(before - window, 0), before), size)
     head = _small(later, range(min(window, after)), size)
-    return Seam(overlap.count(np.stack(tail), np.stack(head)), contains_earlier=False)
+    return Seam(overlap.count(tail, head), contains_earlier=False)
 
 
 def join(
@@ -145,32 +140,22 @@ def _rate(line: clips.Timeline) -> str:
     return f"{float(line.frame_rate):.6g}"
 
 
-def _small(path: Path, places: Sequence[int], size: tuple[int, int]) -> list[Small]:
+def _small(path: Path, places: Sequence[int], size: tuple[int, int]) -> overlap.Stack:
     """The frames at *places* (ascending), small; decoded only as far as needed."""
     reader = RgbReader(size)
-    frames: list[Small] = []
+    frames = []
     with closing(clips.pictures(path, places[0], clips.timeline(path))) as pictures:
         for place, picture in enumerate(pictures, places[0]):
             if place in places:
                 frames.append(reader.pixels(picture).astype(np.float32))
             if place >= places[-1]:
                 break
-    return frames
+    return np.stack(frames)
 
 
 def _contains(earlier: Path, later: Path, frames: int, size: tuple[int, int]) -> bool:
     """Whether *later* begins with all *frames* of *earlier*."""
     places = sorted({round(quarter * (frames - 1) / 4) for quarter in range(5)})
-    if _apart(_small(earlier, places[:1], size)[0], _small(later, places[:1], size)[0]) > 2 * _SAME:
+    if not overlap.same_picture(_small(earlier, places[:1], size), _small(later, places[:1], size)):
         return False  # the usual case, without decoding all of both
-    originals, found = _small(earlier, places, size), _small(later, places, size)
-    changes = sorted(_apart(one, other) for one, other in pairwise(originals))
-    if len(found) != len(originals) or not changes or changes[len(changes) // 2] < 2 * _SAME:
-        return False
-    limit = changes[len(changes) // 2] / 4
-    return all(_apart(one, other) < limit for one, other in zip(originals, found, strict=True))
-
-
-def _apart(one: Small, other: Small) -> float:
-    """Mean absolute difference in levels."""
-    return float(np.abs(one - other).mean())
+    return overlap.is_beginning(_small(earlier, places, size), _small(later, places, size))
