@@ -8,7 +8,7 @@ each of its frames would look without the drift.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -78,8 +78,8 @@ class Pair:
     case: Case
     earlier: Path
     later: Path
-    truth: list[Rgb] = field(repr=False)
-    """The later clip's frames without drift, noise and compression."""
+    undrifted: Path
+    """The later clip as it would be without drift: the same grain, the same compression."""
 
 
 def make(case: Case, folder: Path, name: str = "pair") -> Pair:
@@ -87,24 +87,26 @@ def make(case: Case, folder: Path, name: str = "pair") -> Pair:
     before, after = case.frames
     start = before - case.repeated
     scene = shots(case, start + after)
-    rng = np.random.default_rng(case.seed + 77)
 
-    def grainy(frames: list[Rgb]) -> list[Rgb]:
-        if not case.grain:
-            return frames
-        return [
-            np.rint(frame + rng.normal(0, case.grain, frame.shape)).clip(0, 255).astype(np.uint8)
-            for frame in frames
-        ]
-
-    def written(frames: list[Rgb], which: int) -> Path:
+    def written(frames: list[Rgb], which: int, called: str) -> Path:
+        rng = np.random.default_rng((case.seed, which))
+        if case.grain:
+            frames = [
+                np.rint(frame + rng.normal(0, case.grain, frame.shape)).clip(0, 255).astype(np.uint8)
+                for frame in frames
+            ]
         options = {"crf": str(case.crf[which]), "preset": case.preset[which]}
-        return films.encode(frames, folder / f"{name}-{which}.mp4", options=options)
+        return films.encode(frames, folder / f"{name}-{called}.mp4", options=options)
 
-    truth = scene[start:]
-    earlier = written(grainy(scene[:before]), 0)
-    later = written(grainy([case.drift(frame) for frame in truth]), 1)
-    return Pair(case, earlier, later, truth)
+    later = scene[start:]
+    drifted = [case.drift(frame) for frame in later]
+    undrifted = written(later, 1, "undrifted")
+    return Pair(
+        case,
+        written(scene[:before], 0, "earlier"),
+        written(drifted, 1, "later") if case.drift != NONE else undrifted,
+        undrifted,
+    )
 
 
 def shots(case: Case, count: int) -> list[Rgb]:
@@ -118,7 +120,7 @@ def shots(case: Case, count: int) -> list[Rgb]:
         x, y, scale, angle = _camera(case, number, count, phase)
         scale *= 320 / width
         cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
-        left, top = middle + (x, y)
+        left, top = middle[0] + x, middle[1] + y
         affine = (
             cos, -sin, left - (width * cos - height * sin) / 2,
             sin, cos, top - (width * sin + height * cos) / 2,
@@ -189,7 +191,7 @@ def drift(rng: random.Random, strength: float = 1.0) -> Drift:
 
 def cases(count: int, seed: int = 1) -> list[Case]:
     """That many different ones, always the same."""
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # noqa: S311 - no secret
     made = []
     for number in range(count):
         case = Case(
