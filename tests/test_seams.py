@@ -171,7 +171,7 @@ def test_five_seconds_and_an_extension_that_begins_on_the_last_frame_make_241_fr
     road = films.scene(241, 96, 54, speed=1.5)
     film = tmp_path / "film.mp4"
     found = seams.join([clip(road[:121]), clip(road[120:])], film)
-    assert found == [Seam(1, contains_earlier=False)]
+    assert [report.seam for report in found] == [Seam(1, contains_earlier=False)]
     facts = clips.inspect(film)
     assert (facts.frames, facts.frame_rate) == (241, Fraction(24))
     assert facts.seconds == pytest.approx(241 / 24)
@@ -191,7 +191,8 @@ def test_a_joined_film_shows_every_frame_once_and_in_order(clip, tmp_path):
 def test_a_part_that_contains_the_one_before_adds_only_what_is_new(clip, tmp_path):
     road = films.scene(50, speed=2)
     film = tmp_path / "film.mp4"
-    assert seams.join([clip(road[:20]), clip(road)], film) == [Seam(20, contains_earlier=True)]
+    (report,) = seams.join([clip(road[:20]), clip(road)], film)
+    assert report.seam == Seam(20, contains_earlier=True)
     assert clips.inspect(film).frames == 50
 
 
@@ -205,17 +206,26 @@ def test_a_part_of_another_size_takes_the_size_of_the_first(clip, tmp_path):
     road = films.scene(30, 256, 144, speed=4)
     smaller = [frame.reshape(72, 2, 128, 2, 3).mean(axis=(1, 3)).astype(np.uint8) for frame in road[14:]]
     film = tmp_path / "film.mp4"
-    assert seams.join([clip(road[:15]), clip(smaller)], film) == [Seam(1, contains_earlier=False)]
+    (report,) = seams.join([clip(road[:15]), clip(smaller)], film)
+    assert report.seam == Seam(1, contains_earlier=False)
+    assert "resized from 128x72 to 256x144" in report.line
     facts = clips.inspect(film)
     assert (facts.frames, facts.width, facts.height) == (30, 256, 144)
 
 
-def test_a_part_with_another_frame_rate_is_refused_before_anything_is_written(clip, tmp_path):
-    first, second = clip(films.scene(5)), clip(films.scene(5), rate=30)
-    before = set(tmp_path.iterdir())
-    with pytest.raises(InvalidInput, match=r"has 30 frames a second, and .* has 24"):
-        seams.join([first, second], tmp_path / "film.mp4")
-    assert set(tmp_path.iterdir()) == before
+@pytest.mark.parametrize("rate", [12, 48])
+def test_a_part_with_another_frame_rate_plays_at_its_own_speed_and_says_so(clip, tmp_path, rate):
+    road = films.scene(100, speed=1)
+    every = 24 // rate if rate < 24 else 1
+    first = clip(road[:41][:: 24 // min(rate, 24)] if rate < 24 else road[:41:2])
+    later = clip(road[40:80:every] if rate == 48 else road[40:80:2], rate=rate)
+    film = tmp_path / "film.mp4"
+    first = clip(road[:41])
+    (report,) = seams.join([first, later], film)
+    facts = clips.inspect(film)
+    expected = 41 + round(len(range(40, 80, every if rate == 48 else 2)) * 24 / rate) - report.dropped
+    assert (facts.frames, facts.frame_rate) == (expected, Fraction(24))
+    assert f"{rate} to 24 frames a second" in report.line
 
 
 def test_a_part_of_another_shape_is_refused(clip, tmp_path):

@@ -220,7 +220,8 @@ def _shift(given: npt.NDArray[np.float64], wanted: npt.NDArray[np.float64]) -> n
         knots = np.linalg.solve(rows.T @ weighted + cost, weighted.T @ (wanted - given))
         off = np.abs(rows @ knots - (wanted - given))
         weight = inside / np.maximum(off / (2 * np.median(off) + 0.2), 1)
-    return np.interp(np.arange(256.0), np.arange(_KNOTS) * step, knots)
+    shift: npt.NDArray[np.float64] = np.interp(np.arange(256.0), np.arange(_KNOTS) * step, knots)
+    return shift
 
 
 def _distance(wanted: list[Stack], given: list[Stack]) -> float:

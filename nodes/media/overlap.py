@@ -16,7 +16,7 @@ frame, as far as a drift goes), pixels count by how much moves there, and then:
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +84,19 @@ def is_beginning(originals: Stack, found: Stack) -> bool:
     )
 
 
+def jump(tail: Stack, head: Stack, repeated: int) -> float:
+    """The motion across a seam against the motion around it: 1 goes on, 0 stands still; 1 where nothing moves."""
+    if repeated >= len(head):
+        return 1.0
+    tail, head = _in_one_light(tail, head, repeated or 1)
+    near = [*pairwise(tail[-5:]), *pairwise(head[repeated : repeated + 5])]
+    around = float(np.median([_apart(one, other) for one, other in near])) if near else 0.0
+    across = _apart(tail[-1], head[repeated])
+    # What two copies of one frame differ by is no motion.
+    noise = _apart(tail[-1], head[repeated - 1]) if repeated else 0.0
+    return float(np.sqrt((max(across - noise, 0) + 1) / (around + 1)))
+
+
 def same_picture(one: Stack, other: Stack) -> bool:
     """Whether two frames [1, height, width, 3] could be copies of one, so that looking closer is worth it."""
     one, other = _in_one_light(one, other, 1)
@@ -145,7 +158,7 @@ def _in_one_light(tail: Stack, head: Stack, number: int) -> tuple[Stack, Stack]:
     return both[: len(tail)], both[len(tail) :]
 
 
-def _is_drift(given: npt.NDArray[np.float64], wanted: npt.NDArray[np.float64]) -> bool:
+def _is_drift(given: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> bool:
     spreads = (wanted.std() + 1) / (given.std() + 1)
     return bool(1 / _GAIN < spreads < _GAIN and abs(wanted - given).mean() < _SHIFT)
 
@@ -155,19 +168,22 @@ def _weighed(tail: Stack, head: Stack) -> tuple[Stack, Stack]:
     steps = [np.square(np.diff(frames, axis=0)).sum((0, 3)) for frames in (tail, head) if len(frames) > 1]
     if not steps:
         return tail, head
-    moves = _blurred(np.sum(steps, axis=0) / sum(len(frames) - 1 for frames in (tail, head)))
+    moves: npt.NDArray[Any] = _blurred(
+        np.sum(steps, axis=0) / sum(len(frames) - 1 for frames in (tail, head))
+    )
     moves = np.maximum(moves - np.quantile(moves, 0.1), 0) + _TINY
     weight = moves / (moves + moves.mean())
     root = np.sqrt(weight / weight.mean())[..., None].astype(np.float32)
     return tail * root, head * root
 
 
-def _blurred(plane: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _blurred(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The mean of 5 by 5."""
     height, width = plane.shape
     padded = np.pad(plane, 2, mode="edge")
-    rows = sum(padded[number : number + height] for number in range(5))
-    return sum(rows[:, number : number + width] for number in range(5)) / 25  # type: ignore[index,no-any-return]
+    rows = np.sum([padded[number : number + height] for number in range(5)], axis=0)
+    blurred: npt.NDArray[Any] = np.sum([rows[:, number : number + width] for number in range(5)], axis=0) / 25
+    return blurred
 
 
 def _moves(frames: Stack) -> float:

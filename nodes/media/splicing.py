@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from ..generation.errors import Interrupted
-from . import clips, copying, encoding, sound
+from . import clips, copying, encoding, matching, retiming, sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy.typing as npt
+
+    Frames = Generator[npt.NDArray[np.uint8], None, None]
 
 _FADE: Final = 0.004
 """Seconds in which sound comes and goes at a cut: too short to be heard, long enough not to click."""
@@ -34,6 +36,12 @@ class Part:
     """The clip's first frame that may be shown."""
     stop: int
     """The frame before which it ends."""
+    places: tuple[int, ...] | None = None
+    """Where the clip has another frame rate: its frame for each of `line`'s."""
+    curve: matching.Curve | None = None
+    """What becomes of its colours."""
+    dissolve: int = 0
+    """Frames, the last before the part ahead of it ends, over which it fades in."""
 
     @property
     def begin(self) -> int:
@@ -86,7 +94,7 @@ def splice(
         copying.write(copied, path, frame_rate=rate, sound=heard, before=done.before, after=done.after)
         return True
     encoding.write(
-        _pictures(in_turn, size, done), path, frame_rate=rate, width=size[0], height=size[1], sound=heard
+        _pictures(parts, size, done), path, frame_rate=rate, width=size[0], height=size[1], sound=heard
     )
     return False
 
@@ -128,6 +136,8 @@ def _to_copy(parts: Sequence[Part]) -> list[copying.Stretch] | None:
     A copy begins where decoding can begin, and ends where nothing that is left needs what is left out. Where
     parts overlap, any frame of the overlap at which the one can end and the other begin will do.
     """
+    if any(part.places is not None or part.curve is not None or part.dissolve for part in parts):
+        return None
     indexes = copying.indexes([(part.path, part.line) for part in parts])
     if indexes is None:
         return None
@@ -164,14 +174,51 @@ def _to_copy(parts: Sequence[Part]) -> list[copying.Stretch] | None:
 
 
 def _pictures(
-    stretches: Sequence[copying.Stretch], size: tuple[int, int], done: _Done
+    parts: Sequence[Part], size: tuple[int, int], done: _Done
 ) -> Generator[npt.NDArray[np.uint8], None, None]:
-    for stretch in stretches:
-        with closing(clips.read(stretch.path, start=stretch.first, size=size)) as frames:
-            for _, frame in zip(range(stretch.count), frames, strict=False):
+    """The frames of the film: each part to its end, the next one from there, the ends dissolved."""
+    place = 0
+    coming: Frames | None = None
+    with ExitStack() as files:
+        for number, part in enumerate(parts):
+            if part.end <= place:
+                continue
+            frames = coming or files.enter_context(closing(_frames(part, place - part.offset, size)))
+            following = next((later for later in parts[number + 1 :] if later.end > part.end), None)
+            fading = following.dissolve if following is not None else 0
+            for _, frame in zip(range(part.end - place - fading), frames, strict=False):
                 done.before()
                 yield frame
                 done.after()
+            coming = None
+            if following is not None and fading:
+                start = part.end - fading - following.offset
+                coming = files.enter_context(closing(_frames(following, start, size)))
+                for step, going, new in zip(range(1, fading + 1), frames, coming, strict=False):
+                    done.before()
+                    yield _mixed(going, new, step / (fading + 1))
+                    done.after()
+            frames.close()
+            place = part.end
+
+
+def _frames(part: Part, first: int, size: tuple[int, int]) -> Frames:
+    """The frames of a part from its *first* on, in the colours that it is to have."""
+    paint = part.curve.painter() if part.curve is not None else None
+    with closing(retiming.Reel(part.path, part.line, part.places).frames(first, size)) as shown:
+        for _, frame in zip(range(part.stop - first), shown, strict=False):
+            yield frame if paint is None else paint(frame)
+
+
+def _mixed(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8], part: float) -> npt.NDArray[np.uint8]:
+    """Of *other* so much, and the rest of *one*, in 256ths."""
+    share = round(part * 256)
+    mixed = one.astype(np.uint16) * np.uint16(256 - share)
+    mixed += other.astype(np.uint16) * np.uint16(share)
+    mixed += 128
+    mixed >>= 8
+    levels: npt.NDArray[np.uint8] = mixed.astype(np.uint8)
+    return levels
 
 
 def _heard(stretches: Sequence[copying.Stretch], rate: Fraction, done: _Done) -> sound.Sound | None:
