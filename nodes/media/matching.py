@@ -41,6 +41,8 @@ _BETTER: Final = 0.6
 """Of the difference: what may be left of it, if a match is to be trusted."""
 _ALIKE: Final = 0.6
 """Correlation of frames of one scene."""
+_END: Final = 16
+"""Levels next to black and white that come nearer to where those go."""
 _TILE: Final = 64
 
 
@@ -203,7 +205,8 @@ def _curve(given: list[Stack], wanted: list[Stack]) -> Curve:
 
 def _shift(given: npt.NDArray[np.float64], wanted: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """A smooth shift for each of 256 levels that takes the quantiles *given* to those *wanted*."""
-    inside = (given > 2) & (given < 253) & (wanted > 2) & (wanted < 253)  # what was cut off tells nothing
+    # What was cut off at black or white says nothing about the rest.
+    inside = (given > 2) & (given < 253) & (wanted > 2) & (wanted < 253)
     step = 255 / (_KNOTS - 1)
     place = given / step
     low = np.minimum(place.astype(int), _KNOTS - 2)
@@ -221,6 +224,11 @@ def _shift(given: npt.NDArray[np.float64], wanted: npt.NDArray[np.float64]) -> n
         off = np.abs(rows @ knots - (wanted - given))
         weight = inside / np.maximum(off / (2 * np.median(off) + 0.2), 1)
     shift: npt.NDArray[np.float64] = np.interp(np.arange(256.0), np.arange(_KNOTS) * step, knots)
+    # Black itself becomes what it was on the whole, not what a curve through the rest would make of it.
+    for end, cut, away in ((0, given <= 2, np.arange(_END)), (255, given >= 253, 255 - np.arange(_END))):
+        if cut.any():
+            share = 1 - np.arange(_END) / _END
+            shift[away] += share * (float((wanted - given)[cut].mean()) - shift[end])
     return shift
 
 
