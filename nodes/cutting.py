@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from .generation.clock import Clock
 from .generation.errors import GenerationError, InvalidInput
@@ -15,8 +15,24 @@ from .generation.records import Occasion
 from .generation.waiting import Report
 from .media import grid, seams
 
+if TYPE_CHECKING:
+    from .media.seams import ColourMatch
+
 _MADE: Final = "with sound, copied where it can be\n"
 """How films are made, as a part of their names: one that was made in another way is made anew."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How clips are joined."""
+
+    match: ColourMatch = "off"
+    """Whether colours are matched to the first clip's; see `seams.join`."""
+    dissolve: int = 0
+    """Frames in which a clip fades into the next."""
+
+
+PLAIN: Final = Cut()
 
 
 class CuttingRoom:
@@ -41,46 +57,32 @@ class CuttingRoom:
             )
         return Clip(path=path, entry=entry, recalled=True)
 
-    def film_path(self, generations: tuple[str, ...], *, clock: Clock, report: Report) -> Path:
+    def film_path(
+        self, generations: tuple[str, ...], *, clock: Clock, report: Report, cut: Cut = PLAIN
+    ) -> Path:
         """The file of a film: its one clip, or its clips joined (once, kept in the library)."""
         if not generations:
             raise InvalidInput("There is no clip in this film: connect the generation output of a Ray node.")
         parts = [self.clip_of(generation).path for generation in generations]
-        return parts[0] if len(parts) == 1 else self.join(parts, clock=clock, report=report)
+        return parts[0] if len(parts) == 1 else self.join(parts, clock=clock, report=report, cut=cut)
 
-    def join(self, parts: list[Path], *, clock: Clock, report: Report) -> Path:
-        """The film of *parts* with their sound, without frames that repeat; made once for the same parts."""
-
-        def write(path: Path) -> None:
-            seams.join(
-                parts,
-                path,
-                stopped=lambda: clock.stopped,
-                progress=lambda fraction: report("joining the clips", fraction),
-            )
-
-        return self._once(f"films/film_{_names(parts)}.mp4", write)
-
-    def side_by_side(self, parts: list[Path], *, clock: Clock, report: Report) -> Path:
-        """A video of *parts* at the same time, numbered; made once for the same parts."""
-
-        def write(path: Path) -> None:
-            grid.write(
-                parts,
-                path,
-                stopped=lambda: clock.stopped,
-                progress=lambda fraction: report("putting the takes side by side", fraction),
-            )
-
-        return self._once(f"films/takes_{_names(parts)}.mp4", write)
-
-    def _once(self, name: str, write: Callable[[Path], object]) -> Path:
+    def join(self, parts: list[Path], *, clock: Clock, report: Report, cut: Cut = PLAIN) -> Path:
+        """The film of *parts* with their sound, without frames that repeat; made once for the same parts and cut."""
+        name = f"films/film_{_names(parts, cut)}.mp4"
         path = self._library.folder / name
         if path.is_file():
             return path
         try:
             with self._library.arriving(name) as arriving:
-                write(arriving)
+                found = seams.join(
+                    parts,
+                    arriving,
+                    match=cut.match,
+                    dissolve=cut.dissolve,
+                    stopped=lambda: clock.stopped,
+                    progress=lambda fraction: report("joining the clips", fraction),
+                )
+                self._note([seam.line for seam in found], name)
                 return self._library.keep(arriving, name)
         except OSError as error:
             raise GenerationError(
@@ -88,10 +90,26 @@ class CuttingRoom:
                 f"({error.strerror or type(error).__name__}). Its clips are kept: queue again to make it of them."
             ) from None
 
+    def seam_lines(self, film: Path) -> list[str]:
+        """What was found at each seam of a joined film, in words; empty if it is not known."""
+        try:
+            return film.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError):
+            return []
 
-def _names(parts: list[Path]) -> str:
-    """A name for a film of *parts*: the same files, unchanged, give the same name."""
+    def _note(self, lines: list[str], film: str) -> None:
+        """Keep what was found beside the film, before the film has its name: a film that is there has both."""
+        name = film.removesuffix(".mp4") + ".txt"
+        with self._library.arriving(name) as arriving:
+            arriving.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+            self._library.keep(arriving, name)
+
+
+def _names(parts: list[Path], cut: Cut) -> str:
+    """A name for a film of *parts*: the same files, unchanged and cut alike, give the same name."""
     seen = hashlib.sha256(_MADE.encode())
+    if cut != PLAIN:
+        seen.update(f"{cut.match} {cut.dissolve}\n".encode())
     for part in parts:
         facts = part.stat()
         seen.update(f"{part.resolve()}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())

@@ -9,6 +9,7 @@ from comfy_api.latest import io
 from . import host, inputs
 
 _MOST = 8
+_LONGEST_DISSOLVE = 48
 
 
 class RayJoinClips(io.ComfyNode):
@@ -30,22 +31,57 @@ class RayJoinClips(io.ComfyNode):
                     f"generation_{number}", optional=number > 1, tooltip="A film from a Ray node."
                 )
                 for number in range(1, _MOST + 1)
+            ]
+            + [
+                inputs.widget(
+                    io.Combo,
+                    "colour_match",
+                    options=["auto", "on", "off"],
+                    default="auto",
+                    optional=True,
+                    tooltip=(
+                        "Gives every clip the colours of the first, by a curve for each channel fitted where the "
+                        "clips meet. auto: only where a difference can be seen and a curve takes it away, and "
+                        "never at a cut to another scene. Matched films are encoded anew."
+                    ),
+                ),
+                inputs.widget(
+                    io.Int,
+                    "dissolve",
+                    default=0,
+                    min=0,
+                    max=_LONGEST_DISSOLVE,
+                    optional=True,
+                    tooltip=(
+                        "Frames in which each clip fades into the next; 0 is a straight cut. The film becomes "
+                        "shorter by them, less the frames that repeat anyway."
+                    ),
+                ),
             ],
         )
 
     @classmethod
-    async def execute(cls, **generations: tuple[str, ...]) -> Any:
-        """Join what is connected."""
+    async def execute(
+        cls, colour_match: Any = "off", dissolve: int = 0, **generations: tuple[str, ...]
+    ) -> Any:
+        """Join what is connected.
+
+        A prompt that was saved before there were the last two inputs makes the film that it made then.
+        """
         in_order = [generations.get(f"generation_{number}") for number in range(1, _MOST + 1)]
         ids = tuple(clip for film in in_order for clip in film or ())
 
         def make(studio: Any, clock: Any, report: Any) -> Any:
+            from .cutting import Cut
             from .film import Film
             from .media import clips
 
-            path = studio.cutting.film_path(ids, clock=clock, report=report)
+            cut = Cut(match=colour_match, dissolve=dissolve)
+            path = studio.cutting.film_path(ids, clock=clock, report=report, cut=cut)
             facts = clips.inspect(path)
             line = f"film of {facts.seconds:.0f} s · {facts.width}x{facts.height} · {len(ids)} clips"
-            return Film(path=path, generations=ids, summary=line)
+            found = studio.cutting.seam_lines(path) if len(ids) > 1 else []
+            seams = tuple(f"seam {number}: {words}" for number, words in enumerate(found, 1))
+            return Film(path=path, generations=ids, summary=line, notes=seams)
 
         return await host.film(cls, make)

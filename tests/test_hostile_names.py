@@ -24,7 +24,7 @@ from luma_ray.nodes.generation.library import Library
 ROOT = Path(__file__).resolve().parent.parent
 OURS = re.compile(
     r"""(?x) \d{4}-\d\d/\d{4}-\d\d-\d\d_[a-z0-9.-]+_ray-[a-z0-9-]+\.mp4  # a clip of the library
-    | films/film_[0-9a-f]{16}\.mp4"""
+    | films/film_[0-9a-f]{16}\.(mp4|txt)"""
 )
 SYSTEM = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 """Names of devices on Windows, with any ending."""
