@@ -152,11 +152,17 @@ def _pairs(tail: Stack, head: Stack, repeated: int) -> tuple[list[Stack], list[S
     wanted, given, alike = [], [], []
     for place in range(number):
         one, other = _overlaid(tail[-1 - place], head[place])
-        alike.append(float(np.corrcoef(one.mean(-1).ravel(), other.mean(-1).ravel())[0, 1]))
+        alike.append(_correlation(one.mean(-1), other.mean(-1)))
         if not place or alike[-1] > 0.9 * alike[0]:
             wanted.append(one)
             given.append(other)
     return wanted, given, alike[0]
+
+
+def _correlation(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
+    """1 for two frames without any detail."""
+    one, other = one - one.mean(), other - other.mean()
+    return float(((one * other).mean() + 1) / (np.sqrt(np.square(one).mean() * np.square(other).mean()) + 1))
 
 
 def _overlaid(one: Stack, other: Stack) -> tuple[Stack, Stack]:
