@@ -43,6 +43,10 @@ _NOISE: Final = 6.5
 """Levels (root of the mean square) by which two encodings of one frame differ at most."""
 _STILL_SAME: Final = 5.0
 """The same where nothing moves, so that compression has nothing to hide behind."""
+_OTHER: Final = 120.0
+"""Levels. A mark or a title on one of the clips does not hide what is the same."""
+_DETAIL: Final = 3.0
+"""Levels by which a picture with anything in it spreads."""
 _CHANGE: Final = 3.0
 """Levels between frames far apart, from which on a clip is no still picture."""
 _GAIN: Final = 1.33
@@ -154,6 +158,8 @@ def _in_one_light(tail: Stack, head: Stack, number: int) -> tuple[Stack, Stack]:
         drifted[..., channel] = levels + np.interp(levels, given, wanted - given)
     both = np.concatenate([tail, drifted])
     mean, spread = both.mean((1, 2), keepdims=True), both.std((1, 2), keepdims=True) + _TINY
+    if float(spread.mean()) < _DETAIL:
+        return tail, drifted  # light may be all there is to compare
     both = (both - mean) / spread * spread.mean(0) + mean.mean(0)
     return both[: len(tail)], both[len(tail) :]
 
@@ -171,7 +177,8 @@ def _weighed(tail: Stack, head: Stack) -> tuple[Stack, Stack]:
     moves: npt.NDArray[Any] = _blurred(
         np.sum(steps, axis=0) / sum(len(frames) - 1 for frames in (tail, head))
     )
-    moves = np.maximum(moves - np.quantile(moves, 0.1), 0) + _TINY
+    # What moves everywhere is noise, or else a fade, in which all pixels count.
+    moves = np.maximum(moves - np.quantile(moves, 0.1), moves.mean() / 10) + _TINY
     weight = moves / (moves + moves.mean())
     root = np.sqrt(weight / weight.mean())[..., None].astype(np.float32)
     return tail * root, head * root
@@ -270,6 +277,7 @@ def _product(one: Stack, other: Stack) -> float:
 
 
 def _apart(one: Stack, other: Stack) -> float:
-    """Mean squared difference in levels."""
+    """Mean squared difference in levels; a pixel that is quite another counts no more than one of `_OTHER`."""
     gap = (one - other).ravel()
+    np.clip(gap, -_OTHER, _OTHER, out=gap)
     return float(np.dot(gap, gap)) / gap.size
