@@ -159,7 +159,7 @@ def _in_one_light(tail: Stack, head: Stack, number: int) -> tuple[Stack, Stack]:
     both = np.concatenate([tail, drifted])
     mean, spread = both.mean((1, 2), keepdims=True), both.std((1, 2), keepdims=True) + _TINY
     if float(spread.mean()) < _DETAIL:
-        return tail, drifted  # light may be all there is to compare
+        return tail, head  # light is all there is to compare
     both = (both - mean) / spread * spread.mean(0) + mean.mean(0)
     return both[: len(tail)], both[len(tail) :]
 
