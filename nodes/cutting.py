@@ -69,26 +69,32 @@ class CuttingRoom:
     def join(self, parts: list[Path], *, clock: Clock, report: Report, cut: Cut = PLAIN) -> Path:
         """The film of *parts* with their sound, without frames that repeat; made once for the same parts and cut."""
         name = f"films/film_{_names(parts, cut)}.mp4"
-        path = self._library.folder / name
-        if path.is_file():
-            return path
-        try:
-            with self._library.arriving(name) as arriving:
-                found = seams.join(
-                    parts,
-                    arriving,
-                    match=cut.match,
-                    dissolve=cut.dissolve,
-                    stopped=lambda: clock.stopped,
-                    progress=lambda fraction: report("joining the clips", fraction),
-                )
-                self._note([seam.line for seam in found], name)
-                return self._library.keep(arriving, name)
-        except OSError as error:
-            raise GenerationError(
-                f"The film could not be written to {self._library.folder} "
-                f"({error.strerror or type(error).__name__}). Its clips are kept: queue again to make it of them."
-            ) from None
+
+        def write(path: Path) -> None:
+            found = seams.join(
+                parts,
+                path,
+                match=cut.match,
+                dissolve=cut.dissolve,
+                stopped=lambda: clock.stopped,
+                progress=lambda fraction: report("joining the clips", fraction),
+            )
+            self._note([seam.line for seam in found], name)
+
+        return self._once(name, write)
+
+    def side_by_side(self, parts: list[Path], *, clock: Clock, report: Report) -> Path:
+        """A video of *parts* at the same time, numbered; made once for the same parts."""
+
+        def write(path: Path) -> None:
+            grid.write(
+                parts,
+                path,
+                stopped=lambda: clock.stopped,
+                progress=lambda fraction: report("putting the takes side by side", fraction),
+            )
+
+        return self._once(f"films/takes_{_names(parts)}.mp4", write)
 
     def seam_lines(self, film: Path) -> list[str]:
         """What was found at each seam of a joined film, in words; empty if it is not known."""
@@ -96,6 +102,20 @@ class CuttingRoom:
             return film.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
         except (OSError, ValueError):
             return []
+
+    def _once(self, name: str, write: Callable[[Path], object]) -> Path:
+        path = self._library.folder / name
+        if path.is_file():
+            return path
+        try:
+            with self._library.arriving(name) as arriving:
+                write(arriving)
+                return self._library.keep(arriving, name)
+        except OSError as error:
+            raise GenerationError(
+                f"The film could not be written to {self._library.folder} "
+                f"({error.strerror or type(error).__name__}). Its clips are kept: queue again to make it of them."
+            ) from None
 
     def _note(self, lines: list[str], film: str) -> None:
         """Keep what was found beside the film, before the film has its name: a film that is there has both."""
@@ -105,7 +125,7 @@ class CuttingRoom:
             self._library.keep(arriving, name)
 
 
-def _names(parts: list[Path], cut: Cut) -> str:
+def _names(parts: list[Path], cut: Cut = PLAIN) -> str:
     """A name for a film of *parts*: the same files, unchanged and cut alike, give the same name."""
     seen = hashlib.sha256(_MADE.encode())
     if cut != PLAIN:
