@@ -10,6 +10,7 @@ from . import host, inputs
 
 _MOST = 8
 _LONGEST_DISSOLVE = 48
+"""As `media.seams` has it, which is too heavy to import for a widget."""
 
 
 class RayJoinClips(io.ComfyNode):

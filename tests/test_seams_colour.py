@@ -209,6 +209,12 @@ def test_a_dissolve_without_end_is_refused(tmp_path, film):
         seams.join([part, part], film, dissolve=49)
 
 
+def test_another_word_for_matching_is_refused(tmp_path, film):
+    part = films.encode(films.scene(5), tmp_path / "part.mp4")
+    with pytest.raises(InvalidInput, match="auto, on, off"):
+        seams.join([part, part], film, match="perhaps")
+
+
 def test_a_clip_whose_colour_drifts_says_so_when_its_end_is_held_against_its_start(tmp_path):
     scene = seam_clips.shots(Case("rocket", "handheld", 1), 30)
     loop = [*scene, *scene[::-1]]

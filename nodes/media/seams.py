@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from ..generation.errors import InvalidInput
+from ..generation.errors import BrokenClip, InvalidInput
 from . import clips, matching, overlap, retiming, splicing
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ _WIDTH = 128
 _TALLEST = 1024
 """Rows compared at most; only what is no film has more."""
 _SAME_SHAPE = 1.02
+_JUMPS, _HALTS = 1.8, 0.35
+"""Of the motion around a seam: what is worth telling."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,6 @@ class SeamReport:
         if self.dissolve:
             words.append(f"dissolve of {self.dissolve} {'frame' if self.dissolve == 1 else 'frames'}")
         return ", ".join([*words, *self.notes])
-
-
-_JUMPS, _HALTS = 1.8, 0.35
 
 
 @dataclass(frozen=True)
@@ -169,6 +168,8 @@ def join(
     """
     if not parts:
         raise InvalidInput("There are no clips to join.")
+    if match not in COLOUR_MATCHES:
+        raise InvalidInput(f"Colours are matched {', '.join(COLOUR_MATCHES)}; not {match!r}.")
     if not 0 <= dissolve <= LONGEST_DISSOLVE:
         raise InvalidInput(f"A dissolve has 0 to {LONGEST_DISSOLVE} frames, not {dissolve}.")
     first = retiming.reel(parts[0])
@@ -314,6 +315,8 @@ def _small(reel: retiming.Reel, places: Sequence[int], size: tuple[int, int]) ->
                 frames.append(frame.astype(np.float32))
             if place >= places[-1]:
                 break
+    if not frames:
+        raise BrokenClip(f"Frame {places[0]} of {reel.path} does not decode.")
     return np.stack(frames)
 
 
