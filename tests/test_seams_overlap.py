@@ -91,3 +91,16 @@ def test_the_size_of_a_clip_does_not_matter_to_what_repeats(tmp_path):
     large = seam_clips.make(case, tmp_path, "large")
     small = seam_clips.make(replace(case, size=(320, 180)), tmp_path, "small")
     assert seams.find(large.earlier, small.later).dropped == 2
+
+
+@pytest.mark.parametrize("place", ["coffee", "rocket", "deep-field"])
+def test_two_shots_that_come_to_rest_on_one_picture_show_it_once(tmp_path, place):
+    """As shots between keyframes do: one ends on a picture, and the next one begins on it."""
+    way = [40 * (1 - np.cos(np.pi * step / 40)) / 2 for step in range(41)]
+    scene = seam_clips.shots(Case(place, "pan", 1), 81)
+    there = [scene[round(place)] for place in way]
+    pair = [
+        films.encode(shot, tmp_path / f"{n}.mp4", options={"crf": "16"})
+        for n, shot in enumerate([there, [scene[40 + round(place)] for place in way]])
+    ]
+    assert seams.find(*pair).dropped == 1

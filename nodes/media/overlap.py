@@ -37,6 +37,8 @@ _SHOWS: Final = 0.2
 """Of a known step: what must show of it, if the measure along the motion is to count."""
 _STEADY: Final = 0.25
 """How alike two measures of the same motion are at least."""
+_REST_SAME: Final = 2.0
+"""The same where things come to rest, and little of the motion around is left."""
 _FAR: Final = 1.5
 """Steps ahead that can still be measured."""
 _NOISE: Final = 6.5
@@ -139,6 +141,8 @@ def _judged(tail: Stack, head: Stack, best: int, apart: list[float]) -> int:
         return int(least <= _STILL_SAME**2)  # at rest just here
     if 1 < best < len(apart) and (apart[best - 2] + apart[best]) / 2 - least > _CLEARLY_LESS * step:
         return best
+    if apart[0] <= _REST_SAME**2 and step <= apart[0]:
+        return 1
     return best if least < _LESS * step else 0
 
 
@@ -251,6 +255,8 @@ def _steps_ahead(tail: Stack, head: Stack, number: int, *, shows: float = _SHOWS
         of_step, of_gap = _along(frames, steps), _along(frames, measured)
         if of_step is None or of_gap is None or abs(of_step[0]) < shows:
             continue
+        if of_gap[1] < of_step[1] / 10:
+            continue  # it comes to rest here: what a step shows elsewhere says nothing
         (part, power), sign = of_step, np.sign(of_step[0])
         seen += of_gap[0] * sign * power
         known += part * sign * power
@@ -258,8 +264,12 @@ def _steps_ahead(tail: Stack, head: Stack, number: int, *, shows: float = _SHOWS
 
 
 def _along(frames: Stack, gaps: list[tuple[int, Stack]]) -> tuple[float, float] | None:
-    """The mean of *gaps*, each at a place of *frames*, along the motion that follows there, in steps of it."""
+    """The mean of *gaps*, each at a place of *frames*, along the motion that follows there, in steps of it.
+
+    And how large that motion is, squared. None if it is not to be told from noise.
+    """
     total = power = noisy = 0.0
+    number = 0
     for place, gap in gaps:
         if place + 4 >= len(frames):
             continue
@@ -267,9 +277,10 @@ def _along(frames: Stack, gaps: list[tuple[int, Stack]]) -> tuple[float, float] 
         total += _product(gap, motion)
         power += _product(motion, again)
         noisy += _product(motion, motion)
+        number += 1
     if noisy <= 0 or power < _STEADY * noisy:
         return None
-    return 2 * total / power, power
+    return 2 * total / power, power / number
 
 
 def _product(one: Stack, other: Stack) -> float:
