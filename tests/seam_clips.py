@@ -37,8 +37,10 @@ class Drift:
 
     def __call__(self, frame: Rgb) -> Rgb:
         """*frame* with the drift."""
-        light = (frame / 255.0) ** np.array(self.gamma) * np.array(self.gain) * 255 + np.array(self.offset)
-        return np.rint(light.clip(0, 255)).astype(np.uint8)
+        light = np.linspace(0, 1, 256)[:, None] ** np.array(self.gamma)
+        levels = light * np.array(self.gain) * 255 + np.array(self.offset)
+        curves = np.rint(levels.clip(0, 255)).astype(np.uint8)
+        return np.stack([curves[frame[..., channel], channel] for channel in range(3)], axis=-1)
 
 
 NONE = Drift()

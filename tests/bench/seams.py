@@ -147,7 +147,7 @@ def join(folder: Path) -> None:
         case = Case("coffee", "pan", 3, 1, drift, size=(1920, 1080), frames=(1, 145), seed=1)
         parts.append(str(seam_clips.make(case, folder, f"part{number}").later))
     film = folder / "film.mp4"
-    for options in ("", "dissolve=6", "match='on'", "match='on', dissolve=12"):
+    for options in ("match='on', dissolve=12", "match='on'", ""):
         script = JOIN.format(
             tests=str(Path(conftest.__file__).parent), parts=parts, film=str(film), options=options
         )
