@@ -207,7 +207,9 @@ def test_the_shots_of_one_graph_run_at_the_same_time(at_luma, luma):
     result = at_luma.queue(**shots, **{"5": joined, "6": sink(at_luma, "5")})
     assert result.status == "success", result.message
     assert len(result.outputs["5"][3]) == 4
-    assert [f"seam {number}:" in str(at_luma.said("5")[-1]) for number in (1, 2, 3, 4)] == [True] * 3 + [False]
+    assert [f"seam {number}:" in str(at_luma.said("5")[-1]) for number in (1, 2, 3, 4)] == [True] * 3 + [
+        False
+    ]
 
 
 def test_two_nodes_that_ask_for_the_same_clip_buy_it_once(at_luma, luma):
