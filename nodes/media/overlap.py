@@ -122,10 +122,11 @@ def _nearest(tail: Stack, head: Stack) -> tuple[int, list[float]]:
 def _judged(tail: Stack, head: Stack, best: int, apart: list[float]) -> int:
     """Whether *best*, at which the clips are nearest, is an overlap; another number where it is not."""
     least, step = apart[best - 1], _step(tail, head, best)
-    if least > 2.5 * step + _NOISE**2:
+    same = _nearly_everywhere_same(tail[-1], head[0])
+    if least > 2.5 * step + _NOISE**2 and not same:
         return 0  # other pictures
     if max(_moves(tail), _moves(head)) <= least:
-        return int(apart[0] <= _STILL_SAME**2)
+        return int(same or apart[0] <= _STILL_SAME**2)
     if best == 1 and not _could_be_one(tail, head, step):
         clearly = _steps_ahead(tail, head, best, shows=0.5)
         if clearly is None or abs(clearly) > 0.3:
@@ -141,7 +142,7 @@ def _judged(tail: Stack, head: Stack, best: int, apart: list[float]) -> int:
         return int(least <= _STILL_SAME**2)  # at rest just here
     if 1 < best < len(apart) and (apart[best - 2] + apart[best]) / 2 - least > _CLEARLY_LESS * step:
         return best
-    if apart[0] <= _REST_SAME**2 and step <= apart[0]:
+    if step <= apart[0] and (same or apart[0] <= _REST_SAME**2):
         return 1
     return best if least < _LESS * step else 0
 
@@ -195,6 +196,11 @@ def _blurred(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
     rows = np.sum([padded[number : number + height] for number in range(5)], axis=0)
     blurred: npt.NDArray[Any] = np.sum([rows[:, number : number + width] for number in range(5)], axis=0) / 25
     return blurred
+
+
+def _nearly_everywhere_same(one: Stack, other: Stack) -> bool:
+    """Whether two frames are one but for a mark or a title on one of them."""
+    return float(np.quantile(np.abs(one - other), 0.95)) <= _REST_SAME
 
 
 def _moves(frames: Stack) -> float:
