@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from . import money, sheet, tables, terminal
+from . import editing_commands, money, sheet, tables, terminal
 from .film import Film, Frames, Settings
 from .generation.credentials import redact
 from .generation.errors import (
@@ -150,6 +150,7 @@ def _parser() -> argparse.ArgumentParser:
         help="K0, K1 and so on, in order",
     )
     scene.add_argument("--render", choices=list(RENDERS), default="final")
+    editing_commands.add(command, _studio, _made)
     resume = command("resume", _resume, "continue a generation from whatever state it is in")
     resume.add_argument("id")
     decision = resume.add_mutually_exclusive_group()
