@@ -371,7 +371,7 @@ def _providers(options: argparse.Namespace) -> tuple[Any, str]:  # noqa: ARG001
     sources = {
         provider.name: [f"{s.where} ({s.day}{', not verified' if s.unverified else ''})"]
         for provider in PROVIDERS
-        for s in {offer.price_source for offer in provider.offers if offer.price_source}
+        for s in dict.fromkeys(offer.price_source for offer in provider.offers if offer.price_source)
     }
     words = tables.text(tables.HEADER, rows) + "\n\nprices from:\n"
     words += "\n".join(f"  {name}: {'; '.join(where)}" for name, where in sources.items())
