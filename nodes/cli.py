@@ -369,12 +369,14 @@ def _row(entry: Entry) -> dict[str, Any]:
 def _providers(options: argparse.Namespace) -> tuple[Any, str]:  # noqa: ARG001
     rows = tables.matrix(PROVIDERS)
     sources = {
-        provider.name: [f"{s.where} ({s.day}{', not verified' if s.unverified else ''})"]
+        provider.name: [
+            f"{s.where} ({s.day}{', not verified' if s.unverified else ''})"
+            for s in dict.fromkeys(offer.price_source for offer in provider.offers if offer.price_source)
+        ]
         for provider in PROVIDERS
-        for s in dict.fromkeys(offer.price_source for offer in provider.offers if offer.price_source)
     }
     words = tables.text(tables.HEADER, rows) + "\n\nprices from:\n"
-    words += "\n".join(f"  {name}: {'; '.join(where)}" for name, where in sources.items())
+    words += "\n".join(f"  {name}: {'; '.join(where)}" for name, where in sources.items() if where)
     return {"offers": [dict(zip(tables.HEADER, row, strict=True)) for row in rows], "prices": sources}, words
 
 
