@@ -15,7 +15,7 @@ from luma_ray.nodes.chain import Source
 from luma_ray.nodes.editing import Place
 from luma_ray.nodes.film import Settings
 from luma_ray.nodes.generation import errors
-from luma_ray.nodes.media import clips, images
+from luma_ray.nodes.media import clips, encoding, images, sound
 from luma_ray.nodes.studio import Studio
 
 AUTO = Settings(prompt="as a painting", resolution="auto")
@@ -43,7 +43,7 @@ def work(tmp_path):
 def film(tmp_path):
     """An MP4 of somebody's own, 2 s long."""
     path = tmp_path / "mine.mp4"
-    clips.write(films.scene(48, 160, 90), path, frame_rate=24, width=160, height=90)
+    encoding.write(films.scene(48, 160, 90), path, frame_rate=24, width=160, height=90)
     return path
 
 
@@ -171,7 +171,7 @@ def test_a_film_that_is_too_long_is_refused_before_anything_is_uploaded(
 ):
     path = tmp_path / "long.mp4"
     black = np.zeros((16, 16, 3), np.uint8)
-    clips.write((black for _ in range(frames)), path, frame_rate=24, width=16, height=16)
+    encoding.write((black for _ in range(frames)), path, frame_rate=24, width=16, height=16)
     settings = Settings(prompt="as a painting", resolution="auto", model=model, provider="luma")
     with pytest.raises(errors.UnsupportedRequest, match=words):
         work.modify_video(settings, Source(video=path), mode="flex_1")
@@ -350,10 +350,27 @@ def test_the_preview_of_an_interpolation_leads_from_one_clip_to_the_other(work):
         assert np.abs(one.astype(int) - other).mean() < 6
 
 
-def test_sound_has_no_preview_and_that_is_said(work):
+def test_the_preview_of_sound_is_a_soft_note_each_second(work):
     fox = work.text_to_video(Settings(prompt="a fox", resolution="360p"))
-    with pytest.raises(errors.UnsupportedRequest, match="no preview of sound"):
-        work.add_audio(Settings(prompt="wind"), fox.generations)
+    wind, rain = (work.add_audio(Settings(prompt=words), fox.generations) for words in ("wind", "rain"))
+    heard = [sound.audio(made.path)["waveform"][0, 0].numpy() for made in (wind, rain)]
+    assert abs(len(heard[0]) / 48000 - 121 / 24) < 0.05
+    assert 0.01 < np.abs(heard[0]).max() < 0.2
+    # It rises after each full second, and has faded before the next.
+    assert all(np.abs(heard[0][48000 * second + 40000 :][:7000]).max() < 0.01 for second in range(4))
+    assert np.abs(heard[0] - heard[1]).max() > 0.01, "other words, other notes"
+    assert clips.inspect(wind.path).frames == 121
+
+
+def test_the_preview_of_a_reframe_keeps_the_sound_of_the_film(work):
+    fox = work.text_to_video(Settings(prompt="a fox", resolution="360p"))
+    wind = work.add_audio(Settings(prompt="wind"), fox.generations)
+    made = work.reframe_video(
+        Settings(aspect_ratio="9:16", resolution="360p"), Source(generations=wind.generations)
+    )
+    before, after = (sound.audio(film.path)["waveform"][0, 0].numpy() for film in (wind, made))
+    assert np.abs(before - after).mean() < 0.005
+    assert np.abs(after).max() > 0.01
 
 
 def test_a_preview_of_a_preview_has_one_mark_and_not_two(work):

@@ -11,7 +11,7 @@ import films
 import numpy as np
 import pytest
 import torch
-from luma_ray.nodes.media import clips
+from luma_ray.nodes.media import clips, encoding
 from test_nodes import Graph, at_luma, graph, sink, sys_io  # noqa: F401 - two of them are fixtures
 
 SCENE = films.scene(48, 160, 90)
@@ -20,7 +20,7 @@ SCENE = films.scene(48, 160, 90)
 @pytest.fixture
 def film(tmp_path):
     path = tmp_path / "mine.mp4"
-    clips.write(SCENE, path, frame_rate=24, width=160, height=90)
+    encoding.write(SCENE, path, frame_rate=24, width=160, height=90)
     return path
 
 
@@ -144,11 +144,12 @@ def test_a_chain_of_them_is_bought_once_and_its_sound_arrives(forgetful, luma):
     assert graph.said("3")[-1].startswith("ray-flash-2 · 5 s")
 
 
-def test_sound_has_no_preview_and_the_node_says_so(graph):  # noqa: F811
+def test_sound_has_a_preview_that_says_that_it_is_one(graph):  # noqa: F811
     audio = graph.node("RayAddAudio", generation=["1", 3])
     result = graph.queue(**{"1": fox(graph), "2": audio, "3": sink(graph, "2")})
-    assert result.status == "error"
-    assert "there is no preview of sound" in result.message
+    assert result.status == "success", result.message
+    assert shown(result, "2").has_audio
+    assert graph.said("2")[-1].startswith("PREVIEW")
 
 
 def test_a_clip_between_two_is_joined_where_that_is_asked_for(at_luma, luma):  # noqa: F811

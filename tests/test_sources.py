@@ -10,7 +10,7 @@ import films
 import numpy as np
 import pytest
 from luma_ray.nodes.generation import errors
-from luma_ray.nodes.media import clips, sources
+from luma_ray.nodes.media import clips, encoding, sources
 
 FRAMES = films.scene(12, 64, 48)
 
@@ -22,7 +22,7 @@ def never():
 @pytest.fixture
 def mp4(tmp_path):
     path = tmp_path / "film.mp4"
-    clips.write(FRAMES, path, frame_rate=24, width=64, height=48)
+    encoding.write(FRAMES, path, frame_rate=24, width=64, height=48)
     return path
 
 

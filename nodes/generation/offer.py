@@ -310,8 +310,6 @@ class Provider(ABC):
     typical_seconds: ClassVar[int] = 100
     patience: ClassVar[int] = 45 * 60
     """Seconds after which waiting ends with `StillRunning`; the job stays collectable."""
-    unable: ClassVar[Mapping[Operation, str]] = {}
-    """Why it does not do an operation, in half a sentence, where that is not simply so."""
     cancelled_bill: ClassVar[str] = ""
     """What a confirmed cancellation means for the bill, as a sentence."""
     cancel_notice: ClassVar[str] = ""

@@ -31,7 +31,7 @@ def refusals(provider: Provider, request: GenerationRequest) -> tuple[Offer | No
     title = request.operation.words
     offers = [offer for offer in provider.offers if offer.operation is request.operation]
     if not offers:
-        return None, [provider.unable.get(request.operation, f"no {title}")]
+        return None, [f"no {title}"]
     matching = [offer for offer in offers if offer.model == request.model]
     if not matching:
         models = ", ".join(dict.fromkeys(offer.model for offer in offers))

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from ..generation.errors import BrokenClip, Interrupted
 from ..generation.request import SourceVideo
-from . import clips, opening
+from . import clips, encoding, opening, sound
+from .reading import OpenClip
 
 _PIECE: Final = 1024 * 1024
 _SOUND: Final = ("aac", "mp3")
@@ -60,16 +61,16 @@ def look(path: Path, stopped: Callable[[], bool]) -> Looked:
 def convert(looked: Looked, path: Path, *, stopped: Callable[[], bool]) -> None:
     """Write the film of *looked* to *path* as providers take it.
 
-    Its pictures as they are where they can be taken over; else encoded anew, without sound.
+    Its pictures as they are where they can be taken over; else encoded anew.
 
     Raises BrokenClip, Interrupted, InvalidInput for HDR.
     """
     source = looked.video.path
-    facts = clips.inspect(source)
+    line = clips.timeline(source)
     if looked.copies:
         try:
             _copy(source, path, stopped)
-            if clips.inspect(path).frames == facts.frames:
+            if clips.inspect(path).frames == line.frames:
                 return
         except (BrokenClip, av.error.FFmpegError):
             pass  # an MP4 cannot hold it as it is
@@ -80,12 +81,13 @@ def convert(looked: Looked, path: Path, *, stopped: Callable[[], bool]) -> None:
                 _check(stopped)
                 yield picture
 
-        clips.write(
+        encoding.write(
             going_on(),
             path,
-            frame_rate=facts.frame_rate,
-            width=facts.width,
-            height=facts.height,
+            frame_rate=line.frame_rate,
+            width=looked.video.width,
+            height=looked.video.height,
+            sound=sound.of_clip(source, line),
         )
 
 
@@ -96,9 +98,12 @@ def _change(path: Path) -> tuple[str, bool]:
         if context.name != "h264" or context.pix_fmt != "yuv420p":
             return f"{context.name} {context.pix_fmt or ''}".strip(), False
         tags = {name.lower() for name in container.metadata} - _HARMLESS
-    with closing(clips.pictures(path, any_light=True)) as pictures:
-        if next(pictures).rotation:
-            return "turned by the player", False
+    with OpenClip(path, any_light=True) as clip:
+        if clip.pixel_shape != 1:
+            return "of pixels that are not square", False
+        with closing(clip.pictures(count=1)) as pictures:
+            if next(pictures).rotation:
+                return "turned by the player", False
     if not _is_mp4(path):
         return "not an MP4", True
     return ("with the workflow or other notes in it", True) if tags else ("", True)
@@ -130,11 +135,11 @@ def _copy(source: Path, path: Path, stopped: Callable[[], bool]) -> None:
         opening.opened(source) as (container, stream),
         av.open(str(path), "w", format="mp4", options=options) as copy,
     ):
-        sound = [each for each in container.streams.audio if each.codec_context.name in _SOUND][:1]
-        places = {each.index: copy.add_stream_from_template(each) for each in (stream, *sound)}
+        heard = [each for each in container.streams.audio if each.codec_context.name in _SOUND][:1]
+        places = {each.index: copy.add_stream_from_template(each) for each in (stream, *heard)}
         for place in places.values():
             place.metadata.clear()
-        for packet in _timed(container.demux(stream, *sound), stream):
+        for packet in _timed(container.demux(stream, *heard), stream):
             _check(stopped)
             packet.stream = places[packet.stream.index]
             copy.mux(packet)

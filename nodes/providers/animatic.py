@@ -57,6 +57,10 @@ _REMAKING = {
         *((AS_THE_SOURCE,), ("720p", "1080p", "4k")),
         Remaking(kinds=frozenset({"generation"}), longest=_LONGEST, grows=True),
     ),
+    Operation.ADD_AUDIO: (
+        *((AS_THE_SOURCE,), (AS_THE_SOURCE,)),
+        Remaking(kinds=frozenset({"generation"}), longest=_LONGEST, avoids=True),
+    ),
 }
 _SAME_SHAPE = 0.015
 """A crop to a ratio is off by up to a pixel or two; the clip has the ratio's own size all the same."""
@@ -72,7 +76,6 @@ class Animatic(Provider):
     docs = ""
     local = True
     cancel_notice = "is free."
-    unable = {Operation.ADD_AUDIO: "there is no preview of sound"}  # noqa: RUF012 - as declared
     offers = tuple(
         Offer(
             model=model,
@@ -214,6 +217,7 @@ def _remake(request: GenerationRequest) -> Remake:
         mode=request.mode,
         prompt=request.prompt,
         first_frame=images.pixels(request.stills[0]) if request.stills else None,
+        sounds=request.operation is Operation.ADD_AUDIO,
     )
 
 

@@ -16,12 +16,13 @@ import numpy.typing as npt
 from PIL import Image, ImageFilter, ImageOps
 
 from ...generation.ray import MODES
-from .. import clips
+from .. import clips, encoding, sound
 from .mark import PreviewMark
 from .render import RenderStopped
 from .stage import Rgb, fitted
+from .tone import tone
 
-_CRF: Final = 20
+_CRF, _PRESET = 21, "superfast"  # as of other animatics: their clips are joined by copying
 _DIM: Final = 0.55
 """How bright the surroundings are that Ray would have made."""
 _TONES: Final = 3
@@ -44,18 +45,33 @@ class Remake:
     """Chooses the colours."""
     first_frame: npt.NDArray[np.uint8] | None = None
     """Chooses the colours instead."""
+    sounds: bool = False
+    """It gets soft notes in place of its own sound."""
 
 
 def remake(
     shot: Remake, path: Path, *, progress: Callable[[float], None], stopped: Callable[[], bool]
 ) -> None:
-    """Render *shot* to an MP4 with as many frames, at the same rate, as its source. Without sound.
+    """Render *shot* to an MP4 with as many frames, at the same rate, as its source, and with its sound.
 
     Raises RenderStopped: *stopped* said so; BrokenClip, and InvalidInput for HDR: the source cannot be read.
     """
-    facts = clips.inspect(shot.source)
-    with closing(_frames(shot, facts.frames, progress, stopped)) as frames:
-        clips.write(frames, path, frame_rate=facts.frame_rate, width=shot.width, height=shot.height, crf=_CRF)
+    line = clips.timeline(shot.source)
+    heard = sound.of_clip(shot.source, line)
+    if shot.sounds:
+        notes = tone(shot.prompt, line.frames, line.frame_rate, sound.STANDARD)
+        heard = sound.Sound(sound.STANDARD, notes)
+    with closing(_frames(shot, line.frames, progress, stopped)) as frames:
+        encoding.write(
+            frames,
+            path,
+            frame_rate=line.frame_rate,
+            width=shot.width,
+            height=shot.height,
+            crf=_CRF,
+            preset=_PRESET,
+            sound=heard,
+        )
     progress(1.0)
 
 
