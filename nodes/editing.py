@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .chain import Source
 from .film import MATCH_FIRST_FRAME, Film, Settings, film_of, request_for
+from .generation import selection
 from .generation.canvas import placed
 from .generation.clock import Clock
 from .generation.errors import GenerationError, InvalidInput
@@ -60,7 +61,7 @@ def modify(
         mode=mode,
         first_frame=first,
     )
-    return _from_file(cutting, settings, request, looked, notes, clock, report)
+    return _from_film(cutting, settings, request, source, looked, notes, clock, report)
 
 
 def reframe(
@@ -98,7 +99,7 @@ def reframe(
         placement=placement,
         first_frame=first,
     )
-    return _from_file(cutting, settings, request, looked, notes, clock, report)
+    return _from_film(cutting, settings, request, source, looked, notes, clock, report)
 
 
 def upscale(
@@ -206,16 +207,21 @@ def _looked(cutting: CuttingRoom, source: Source, name: str, clock: Clock, repor
     return sources.look(path, lambda: clock.stopped)
 
 
-def _from_file(
+def _from_film(
     cutting: CuttingRoom,
     settings: Settings,
     request: GenerationRequest,
+    source: Source,
     looked: sources.Looked,
     notes: tuple[str, ...],
     clock: Clock,
     report: Report,
 ) -> Film:
     lifecycle = cutting.lifecycle
+    own = _by_id(cutting, settings, request, source)
+    if own is not None and lifecycle.bought(request, settings.provider) is None:
+        request, provider = own
+        return _made(cutting, request, provider, notes, clock, report)
     # What is refused is refused before it is converted, and what is here already needs no file.
     if looked.change and lifecycle.bought(request, settings.provider) is None:
         chosen = lifecycle.select(request, settings.provider)
@@ -229,6 +235,23 @@ def _from_file(
             request = replace(request, source=ready)
             notes += (f"sent as an MP4 of its own, because it is {looked.change}",)
     return _made(cutting, request, settings.provider, notes, clock, report)
+
+
+def _by_id(
+    cutting: CuttingRoom, settings: Settings, request: GenerationRequest, source: Source
+) -> tuple[GenerationRequest, str] | None:
+    """*request* of a clip by its id, and who made it, where that one takes it so: then it is not uploaded."""
+    if len(source.generations) != 1:
+        return None
+    clip, lifecycle = cutting.clip_of(source.generations[0]), cutting.lifecycle
+    provider = lifecycle.sellers.provider(clip.entry.provider)
+    if provider.local or settings.provider not in (AUTO, provider.name):
+        return None
+    request = replace(request, source=_reference(clip))
+    if selection.refusals(provider, request)[1]:
+        return None
+    here = lifecycle.bought(request, provider.name) is not None
+    return (request, provider.name) if here or lifecycle.sellers.configured(provider) else None
 
 
 def _from_clip(

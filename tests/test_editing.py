@@ -52,6 +52,16 @@ def at_luma(luma, bucket):
     return luma
 
 
+@pytest.fixture
+def agents(monkeypatch):
+    from emulators.luma_agents import LumaAgentsEmulator
+
+    with LumaAgentsEmulator() as emulator:
+        for name, value in emulator.environment().items():
+            monkeypatch.setenv(name, value)
+        yield emulator
+
+
 def still(red=200, width=320, height=180):
     return images.still(images.tensor(drawn.photograph(red, width, height).pixels), name="first_frame")
 
@@ -154,6 +164,25 @@ def test_between_two_clips_lies_a_third_and_the_whole_film_is_joined(work, luma)
     assert len(luma.creates) == 3
     assert whole.generations == (*fox.generations, *bridge.generations, *den.generations)
     assert clips.inspect(whole.path).frames == 361
+
+
+def test_a_clip_of_the_current_api_is_made_over_by_its_id_and_not_uploaded(work, agents):
+    fox = work.text_to_video(Settings(prompt="a fox", model="ray-3.2", resolution="360p"))
+    settings = Settings(prompt="as a painting", model="ray-3.2", resolution="360p")
+    for _ in range(2):
+        work.modify_video(settings, Source(generations=fox.generations), mode="flex_1")
+    first, second = agents.creates
+    assert second.body["source"] == {"generation_id": first.id}
+    assert agents.files == {}
+
+
+def test_a_film_for_the_current_api_goes_through_its_files(work, agents, film):
+    settings = Settings(prompt="as a painting", model="ray-3.2", resolution="360p", aspect_ratio="1:1")
+    made = work.reframe_video(settings, Source(video=film), place=Place(scale=0.5))
+    (create,) = agents.creates
+    assert create.body["source"] == {"file_id": next(iter(agents.files))}
+    assert create.body["video"]["source_position"]["w_norm"] == 0.5
+    assert clips.inspect(made.path).frames == 48
 
 
 # -- what is refused while nothing is sent ---------------------------------------------------------------------
