@@ -181,7 +181,8 @@ def test_what_is_said_of_films_that_are_changed():
     upscale = cells(tables.sold(PROVIDERS, Operation.UPSCALE_VIDEO))
     assert upscale["luma"] == ("ray-2, ray-flash-2; 720p to 4k; its own clips; 5 s to 1080p: $0.45?",)
     audio = cells(tables.sold(PROVIDERS, Operation.ADD_AUDIO))
-    assert audio == {"luma": ("ray-2, ray-flash-2; its own clips; negative prompt, 5 s of 720p: $0.10?",)}
+    assert list(audio) == ["luma", "animatic"]
+    assert audio["luma"] == ("ray-2, ray-flash-2; its own clips; negative prompt, 5 s of 720p: $0.10?",)
 
 
 def test_sizes_and_ratios_of_a_model_are_those_of_clips_that_are_not_made_from_a_film():
