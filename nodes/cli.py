@@ -170,9 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     money.add(command, _studio)
     command("providers", _providers, "what is sold where, and for how much")
     command("doctor", _doctor, "what is configured here, and what would work; never shows a key")
-    key = command(
-        "key", _key, "save a provider's key in the private key file (asks for it; empty forgets it)"
-    )
+    key = command("key", _key, "save a provider's key in the private key file (asks; empty forgets it)")
     key.add_argument("name", choices=sorted(_names()))
     demo = command("demo", _demo, "text, image, keyframes and extend, offline and free, with a contact sheet")
     demo.add_argument("--out", type=Path, default=Path("demo_output"))
