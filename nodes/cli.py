@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from . import money, sheet, tables, terminal
+from . import editing_commands, money, sheet, tables, terminal
 from .film import Film, Frames, Settings
 from .generation.credentials import redact
 from .generation.errors import (
@@ -150,6 +150,7 @@ def _parser() -> argparse.ArgumentParser:
         help="K0, K1 and so on, in order",
     )
     scene.add_argument("--render", choices=list(RENDERS), default="final")
+    editing_commands.add(command, _studio, _made)
     resume = command("resume", _resume, "continue a generation from whatever state it is in")
     resume.add_argument("id")
     decision = resume.add_mutually_exclusive_group()
@@ -169,9 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     money.add(command, _studio)
     command("providers", _providers, "what is sold where, and for how much")
     command("doctor", _doctor, "what is configured here, and what would work; never shows a key")
-    key = command(
-        "key", _key, "save a provider's key in the private key file (asks for it; empty forgets it)"
-    )
+    key = command("key", _key, "save a provider's key in the private key file (asks; empty forgets it)")
     key.add_argument("name", choices=sorted(_names()))
     demo = command("demo", _demo, "text, image, keyframes and extend, offline and free, with a contact sheet")
     demo.add_argument("--out", type=Path, default=Path("demo_output"))
@@ -368,12 +367,14 @@ def _row(entry: Entry) -> dict[str, Any]:
 def _providers(options: argparse.Namespace) -> tuple[Any, str]:  # noqa: ARG001
     rows = tables.matrix(PROVIDERS)
     sources = {
-        provider.name: [f"{s.where} ({s.day}{', not verified' if s.unverified else ''})"]
+        provider.name: [
+            f"{s.where} ({s.day}{', not verified' if s.unverified else ''})"
+            for s in dict.fromkeys(offer.price_source for offer in provider.offers if offer.price_source)
+        ]
         for provider in PROVIDERS
-        for s in {offer.price_source for offer in provider.offers if offer.price_source}
     }
     words = tables.text(tables.HEADER, rows) + "\n\nprices from:\n"
-    words += "\n".join(f"  {name}: {'; '.join(where)}" for name, where in sources.items())
+    words += "\n".join(f"  {name}: {'; '.join(where)}" for name, where in sources.items() if where)
     return {"offers": [dict(zip(tables.HEADER, row, strict=True)) for row in rows], "prices": sources}, words
 
 

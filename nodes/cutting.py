@@ -104,7 +104,16 @@ class CuttingRoom:
         except (OSError, ValueError):
             return []
 
-    def _once(self, name: str, write: Callable[[Path], object]) -> Path:
+    def kept(self, name: str, write: Callable[[Path], object]) -> Path:
+        """The film called *name* in the library; *write* makes it, if it is not there yet."""
+        return self._once(name, write, "Nothing was sent or billed.")
+
+    def _once(
+        self,
+        name: str,
+        write: Callable[[Path], object],
+        advice: str = "Its clips are kept: queue again to make it of them.",
+    ) -> Path:
         path = self._library.folder / name
         if path.is_file():
             return path
@@ -115,7 +124,7 @@ class CuttingRoom:
         except OSError as error:
             raise GenerationError(
                 f"The film could not be written to {self._library.folder} "
-                f"({error.strerror or type(error).__name__}). Its clips are kept: queue again to make it of them."
+                f"({error.strerror or type(error).__name__}). {advice}"
             ) from None
 
     def _note(self, lines: list[str], film: str) -> None:

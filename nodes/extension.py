@@ -11,6 +11,7 @@ from typing import Final
 from comfy_api.latest import ComfyExtension, io
 
 from . import host, routes
+from .add_audio import RayAddAudio
 from .camera_concepts import RayCameraConcepts
 from .collect_generation import RayCollectGeneration
 from .export_film import RayExportFilm
@@ -18,13 +19,17 @@ from .extend_video import RayExtendVideo
 from .frames import RayFrames
 from .generation.clock import Clock
 from .image_to_video import RayImageToVideo
+from .interpolate_video import RayInterpolateVideo
 from .join_clips import RayJoinClips
 from .keyframe import RayKeyframe
 from .keyframes_to_video import RayKeyframesToVideo
+from .modify_video import RayModifyVideo
 from .preflight import RayPreflight
+from .reframe_video import RayReframeVideo
 from .scene import RayScene
 from .takes import RayTakes
 from .text_to_video import RayTextToVideo
+from .upscale_video import RayUpscaleVideo
 
 NODES: list[type[io.ComfyNode]] = [
     RayTextToVideo,
@@ -40,6 +45,11 @@ NODES: list[type[io.ComfyNode]] = [
     RayTakes,
     RayPreflight,
     RayExportFilm,
+    RayModifyVideo,
+    RayReframeVideo,
+    RayUpscaleVideo,
+    RayAddAudio,
+    RayInterpolateVideo,
 ]
 DECODED: Final = ("IMAGE", "AUDIO")
 """Types of outputs that are made only where something is linked to them."""

@@ -11,7 +11,7 @@ from .generation.budget import dollars
 from .generation.finishing import Clip
 from .generation.offer import keyframe_at
 from .generation.ray import ASPECT_RATIOS
-from .generation.request import GenerationRequest, Keyframe, MiddleFrame, Operation, StillImage
+from .generation.request import AS_THE_SOURCE, GenerationRequest, Keyframe, MiddleFrame, Operation, StillImage
 from .generation.selection import AUTO
 from .media import images
 
@@ -133,10 +133,11 @@ def summary(made: Sequence[Clip], seconds_waited: float) -> str:
     usd = None if unknown else sum((cost for cost in costs if cost is not None), Decimal(0))
     recalled = all(clip.recalled for clip in made)
     price = "from the library" if recalled and not entry.local else dollars(usd)
+    size = entry.request.get("resolution") or ""
     words = [
         "PREVIEW" if entry.local else entry.model,
         f"{seconds:.0f} s",
-        entry.request.get("resolution") or f"{entry.width}x{entry.height}",
+        f"{entry.width}x{entry.height}" if size in ("", AS_THE_SOURCE) else size,
         entry.provider,
         f"{seconds_waited:.0f} s",
         price,

@@ -28,6 +28,7 @@ from .generation.request import MiddleFrame
 from .generation.waiting import Report
 
 if TYPE_CHECKING:
+    from .chain import Source
     from .film import Frames
     from .generation.request import StillImage
 
@@ -61,6 +62,13 @@ def one_video(video: Any, frames: Any, clock: Clock) -> Path | None:
     if frames is not None:
         return frames_file(frames, Fraction(FRAMES_PER_SECOND), clock)
     return video_file(video, clock) if video is not None else None
+
+
+def source(generations: Any, video: Any, frames: Any, clock: Clock) -> Source:
+    """The film to change: generations, a VIDEO, or frames. Which of them, the operation checks."""
+    from .chain import Source
+
+    return Source(generations=tuple(generations or ()), video=one_video(video, frames, clock))
 
 
 def one_film(generations: tuple[str, ...], video: Any, clock: Clock, report: Report) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io
 
 from .generation.ray import ASPECT_RATIOS, CONCEPTS, DURATIONS, RESOLUTIONS
-from .generation.request import Operation
+from .generation.request import AS_THE_SOURCE, Operation
 from .generation.selection import AUTO
 from .providers import PROVIDERS
 
@@ -62,7 +62,7 @@ def generating(**fields: Any) -> Any:
     )
 
 
-def settings(*, duration: str, concepts: tuple[str, ...] = (), **widgets: Any) -> Settings:
+def settings(*, duration: str = "5 s", concepts: tuple[str, ...] = (), **widgets: Any) -> Settings:
     """The widgets of `shared` as the operations take them."""
     from .film import Settings
 
@@ -96,82 +96,144 @@ class Prompted(io.ComfyNode):
         return secret_in(prompt=prompt)
 
 
-def prompt(*, required: bool) -> Any:
+def prompt(*, required: bool, tooltip: str = "") -> Any:
     """The prompt. Without ComfyUI's {a|b} dice: another wording at each Queue would be another purchase."""
     when = "Required." if required else "Optional when a picture is given."
-    return widget(
-        io.String,
+    return words(
         "prompt",
-        multiline=True,
-        default="",
-        dynamic_prompts=False,
-        tooltip=f"What happens in the shot, 3 to 5000 characters. {when} Ray has no negative prompt.",
+        tooltip or f"What happens in the shot, 3 to 5000 characters. {when} Ray has no negative prompt.",
     )
+
+
+def words(id: str, tooltip: str) -> Any:
+    """Text of several lines."""
+    return widget(io.String, id, multiline=True, default="", dynamic_prompts=False, tooltip=tooltip)
 
 
 def shared(operation: Operation, *, prompt_required: bool, follows_picture: bool) -> list[Any]:
     """The inputs that every generating node begins with; their order is a public contract."""
-    ratios = _sold(operation, "aspect_ratios", ASPECT_RATIOS)
-    models = list(
-        dict.fromkeys(
-            offer.model for provider in PROVIDERS for offer in provider.offers if offer.operation is operation
-        )
-    )
     return [
         prompt(required=prompt_required),
         provider(),
-        widget(
-            io.Combo,
-            "model",
-            options=models,
-            default="ray-flash-2",
-            tooltip=(
-                "ray-flash-2 is faster and costs a third to a half; ray-2 has the finer picture; ray-3.2 is what "
-                "Luma's current API serves. Which provider has which is in the README; none is replaced by another."
-            ),
-        ),
-        widget(
-            io.Combo,
-            "aspect_ratio",
-            options=["auto", *ratios] if follows_picture else ratios,
-            default="auto" if follows_picture else "16:9",
-            tooltip=(
-                "auto: the shape of the first picture. Any other choice crops the pictures to it, in the middle."
-                if follows_picture
-                else "Width to height of the clip."
-            ),
-        ),
-        widget(
-            io.Combo,
-            "resolution",
-            options=_sold(operation, "resolutions", RESOLUTIONS),
-            default="720p",
-            tooltip="Size of the shorter side. A 9 s clip as frames needs 2.4 GB at 720p and 5.4 GB at 1080p.",
-        ),
-        widget(
-            io.Combo,
-            "duration",
-            options=[f"{seconds} s" for seconds in _sold(operation, "durations", DURATIONS)],
-            default="5 s",
-            tooltip="Length of one clip. Which lengths are sold depends on the provider; none is rounded.",
-        ),
+        model(operation),
+        aspect_ratio(operation, follows_picture=follows_picture),
+        resolution(operation),
+        duration(operation),
         widget(
             io.Boolean,
             "loop",
             default=False,
             tooltip="The end flows into the beginning. Not together with a last frame.",
         ),
-        widget(
-            io.Int,
-            "take",
-            default=1,
-            min=1,
-            max=9999,
-            tooltip=(
-                "Ray has no seed. The same settings with the same take are the clip you already have, free; "
-                "a new take is a new purchase."
-            ),
+        take(),
+    ]
+
+
+def model(operation: Operation) -> Any:
+    """Which of the models that are sold in *operation*."""
+    models = list(
+        dict.fromkeys(
+            offer.model for provider in PROVIDERS for offer in provider.offers if offer.operation is operation
+        )
+    )
+    return widget(
+        io.Combo,
+        "model",
+        options=models,
+        default="ray-flash-2",
+        tooltip=(
+            "ray-flash-2 is faster and costs a third to a half; ray-2 has the finer picture; ray-3.2 is what "
+            "Luma's current API serves. Which provider has which is in the README; none is replaced by another."
         ),
+    )
+
+
+def aspect_ratio(operation: Operation, *, follows_picture: bool) -> Any:
+    """The ratios that are sold in *operation*."""
+    ratios = _sold(operation, "aspect_ratios", ASPECT_RATIOS)
+    return widget(
+        io.Combo,
+        "aspect_ratio",
+        options=["auto", *ratios] if follows_picture else ratios,
+        default="auto" if follows_picture else "16:9",
+        tooltip=(
+            "auto: the shape of the first picture. Any other choice crops the pictures to it, in the middle."
+            if follows_picture
+            else "Width to height of the clip."
+        ),
+    )
+
+
+def resolution(operation: Operation) -> Any:
+    """The sizes that are sold in *operation*."""
+    sizes = _sold(operation, "resolutions", (AS_THE_SOURCE, *RESOLUTIONS))
+    if AS_THE_SOURCE in sizes:
+        return widget(
+            io.Combo,
+            "resolution",
+            options=sizes,
+            default=AS_THE_SOURCE,
+            tooltip="auto: the provider decides by the film, as Ray 2 does. Ray 3.2 asks for one of the others.",
+        )
+    return widget(
+        io.Combo,
+        "resolution",
+        options=sizes,
+        default="1080p" if operation is Operation.UPSCALE_VIDEO else "720p",
+        tooltip="Size of the shorter side. A 9 s clip as frames needs 2.4 GB at 720p and 5.4 GB at 1080p.",
+    )
+
+
+def duration(operation: Operation) -> Any:
+    """The lengths that are sold in *operation*."""
+    return widget(
+        io.Combo,
+        "duration",
+        options=[f"{seconds} s" for seconds in _sold(operation, "durations", DURATIONS)],
+        default="5 s",
+        tooltip="Length of one clip. Which lengths are sold depends on the provider; none is rounded.",
+    )
+
+
+def take() -> Any:
+    """Which of several clips of the same settings."""
+    return widget(
+        io.Int,
+        "take",
+        default=1,
+        min=1,
+        max=9999,
+        tooltip=(
+            "Ray has no seed. The same settings with the same take are the clip you already have, free; "
+            "a new take is a new purchase."
+        ),
+    )
+
+
+def film_to_change() -> list[Any]:
+    """A film from a Ray node or from anywhere: what is made into another one."""
+    return [
+        Generation.Input("generation", optional=True, tooltip="The film to change, from a Ray node."),
+        io.Video.Input(
+            "video", optional=True, tooltip="Or any video; sent as it is where that is MP4 with H.264."
+        ),
+        io.Image.Input("frames", optional=True, tooltip="Or frames, 24 a second."),
+    ]
+
+
+def first_look() -> Any:
+    """A first frame that shows how a changed film shall look."""
+    return io.Image.Input(
+        "first_frame",
+        optional=True,
+        tooltip="One picture: the film's first frame as you want it. Luma advises to give one.",
+    )
+
+
+def unlooped(operation: Operation) -> list[Any]:
+    """The inputs of `shared` without `loop`, for clips that end on a picture."""
+    return [
+        each for each in shared(operation, prompt_required=True, follows_picture=True) if each.id != "loop"
     ]
 
 

@@ -14,13 +14,13 @@ from decimal import Decimal
 from math import ceil
 from typing import Any, Final
 
-from . import screenplay, sheet
+from . import plan_films, screenplay, sheet
 from .film import MATCH_FIRST_FRAME, Settings, request_for
 from .generation import budget
 from .generation.errors import GenerationError, LimitReached
 from .generation.lifecycle import Lifecycle
 from .generation.ray import DURATIONS, FRAMES_PER_SECOND, MODELS, RESOLUTIONS
-from .generation.request import GenerationRequest, MiddleFrame, Operation, StillImage
+from .generation.request import AS_THE_SOURCE, GenerationRequest, MiddleFrame, Operation, StillImage
 from .generation.selection import AUTO
 from .generation.spending import over
 from .marks import Prompt, linked, mark, numbered
@@ -30,6 +30,11 @@ BUYING: Final = {
     "RayImageToVideo": Operation.IMAGE_TO_VIDEO,
     "RayKeyframesToVideo": Operation.KEYFRAMES_TO_VIDEO,
     "RayExtendVideo": Operation.EXTEND_VIDEO,
+    "RayModifyVideo": Operation.MODIFY_VIDEO,
+    "RayReframeVideo": Operation.REFRAME_VIDEO,
+    "RayUpscaleVideo": Operation.UPSCALE_VIDEO,
+    "RayAddAudio": Operation.ADD_AUDIO,
+    "RayInterpolateVideo": Operation.INTERPOLATE_VIDEO,
 }
 """The nodes that buy clips."""
 _WORDS: Final = "a shot whose words are not known yet"
@@ -135,9 +140,10 @@ def check(lifecycle: Lifecycle, run: str, planned: Sequence[Shot]) -> None:
 def _line(quoted: Quoted) -> str:
     request = quoted.shot.requests[0]
     times = f"{quoted.clips} x " if quoted.clips > 1 else ""
+    size = "" if request.resolution == AS_THE_SOURCE else f" {request.resolution}"
     return (
-        f"{quoted.shot.title} (node {quoted.shot.node}) {times}{budget.dollars(quoted.usd)}, {request.model} "
-        f"{request.resolution} {request.duration} s at {quoted.provider}"
+        f"{quoted.shot.title} (node {quoted.shot.node}) {times}{budget.dollars(quoted.usd)}, {request.model}"
+        f"{size} {request.duration} s at {quoted.provider}"
     )
 
 
@@ -270,6 +276,10 @@ def _requests(prompt: Prompt, operation: Operation, given: Mapping[str, Any]) ->
     first, last = linked(given.get("first_frame")), linked(given.get("last_frame"))
     for settings in _settings(prompt, operation, {**given, "prompt": told}):
         match operation:
+            case _ if operation.remakes:
+                yield from plan_films.remakes(prompt, operation, settings, given)
+            case Operation.INTERPOLATE_VIDEO:
+                yield from plan_films.interpolations(prompt, settings, given)
             case Operation.TEXT_TO_VIDEO:
                 yield request_for(settings, operation)
             case Operation.KEYFRAMES_TO_VIDEO if last or linked(given.get("keyframes")):

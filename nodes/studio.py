@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from . import chain, shooting, variations
+from . import chain, editing, shooting, variations
 from .cutting import CuttingRoom
 from .film import MATCH_FIRST_FRAME, Film, Frames, Settings, film_of, framed, request_for
 from .generation.clock import Clock
@@ -148,6 +148,85 @@ class Studio:
         bought. A shot that fails stops no other; queueing again buys only what is missing.
         """
         return shooting.shoot(self.cutting, scene, clock=clock, report=report)
+
+    def modify_video(
+        self,
+        settings: Settings,
+        source: chain.Source,
+        *,
+        mode: str,
+        first_frame: StillImage | None = None,
+        clock: Clock,
+        report: Report,
+    ) -> Film:
+        """A film made over, its moves kept; *mode* says how closely (`ray.MODES`)."""
+        return editing.modify(
+            *(self.cutting, settings),
+            source=source,
+            mode=mode,
+            first_frame=first_frame,
+            clock=clock,
+            report=report,
+        )
+
+    def reframe_video(
+        self,
+        settings: Settings,
+        source: chain.Source,
+        *,
+        place: editing.Place | None = None,
+        first_frame: StillImage | None = None,
+        clock: Clock,
+        report: Report,
+    ) -> Film:
+        """A film in another ratio, nothing cut off: what is around it is generated."""
+        return editing.reframe(
+            *(self.cutting, settings),
+            source=source,
+            place=place or editing.Place(),
+            first_frame=first_frame,
+            clock=clock,
+            report=report,
+        )
+
+    def upscale_video(
+        self, settings: Settings, generations: tuple[str, ...], *, clock: Clock, report: Report
+    ) -> Film:
+        """A clip with more pixels, made by the provider that made it."""
+        return editing.upscale(self.cutting, settings, generations=generations, clock=clock, report=report)
+
+    def add_audio(
+        self,
+        settings: Settings,
+        generations: tuple[str, ...],
+        *,
+        negative_prompt: str = "",
+        clock: Clock,
+        report: Report,
+    ) -> Film:
+        """A clip with sound, made by the provider that made it."""
+        return editing.add_audio(
+            *(self.cutting, settings),
+            generations=generations,
+            negative_prompt=negative_prompt,
+            clock=clock,
+            report=report,
+        )
+
+    def interpolate_video(
+        self,
+        settings: Settings,
+        before: tuple[str, ...],
+        after: tuple[str, ...],
+        *,
+        whole: bool = False,
+        clock: Clock,
+        report: Report,
+    ) -> Film:
+        """A clip from the end of one clip to the beginning of another, made by the provider of both."""
+        return editing.interpolate(
+            self.cutting, settings, before=before, after=after, whole=whole, clock=clock, report=report
+        )
 
     def collect(self, id: str, provider: str = AUTO, *, clock: Clock, report: Report) -> Film:
         """Bring back a paid clip by journal id or by the provider's own id. Buys nothing."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Final
 
 from .generation.budget import dollars
 from .generation.offer import Offer, Provider
 from .generation.ray import ASPECT_RATIOS, DURATIONS, MODELS, RESOLUTIONS
-from .generation.request import Operation
+from .generation.remaking import MEGABYTE
+from .generation.request import AS_THE_SOURCE, GenerationRequest, Operation, SourceVideo
 
 Row = tuple[str, ...]
 
 HEADER: Final = ("provider", "model", "operations", "resolutions", "seconds", "ratios", "also", "5 s 720p")
+_NAMES: Final = {Operation.ADD_AUDIO: "audio"}
 SOLD: Final = ("provider", "what")
 """Two columns: the panel in which ComfyUI shows help is narrow."""
 
@@ -25,16 +28,20 @@ def matrix(providers: Iterable[Provider]) -> list[Row]:
             named(provider),
             model,
             ", ".join(
-                each.words.split()[0] for each in Operation if any(o.operation is each for o in offers)
+                _NAMES.get(each, each.words.split()[0])
+                for each in Operation
+                if any(o.operation is each for o in offers)
             ),
-            _of(offers, "resolutions", RESOLUTIONS),
-            _of(offers, "durations", DURATIONS),
-            _of(offers, "aspect_ratios", ASPECT_RATIOS) if _lacking(offers) else f"all {len(ASPECT_RATIOS)}",
-            ", ".join(_also(offers)),
-            _price(provider, offers),
+            _of(clips, "resolutions", RESOLUTIONS),
+            _of(clips, "durations", DURATIONS),
+            _of(clips, "aspect_ratios", ASPECT_RATIOS) if _lacking(clips) else f"all {len(ASPECT_RATIOS)}",
+            ", ".join(_also(clips)),
+            _price(provider, clips),
         )
         for provider in providers
         for model, offers in _by_model(provider.offers)
+        # What is made from a film has its size, length and price from that.
+        for clips in [[offer for offer in offers if offer.remaking is None] or offers]
     ]
 
 
@@ -43,10 +50,14 @@ def sold(providers: Iterable[Provider], operation: Operation) -> Iterator[Row]:
     for provider in providers:
         alike: dict[Row, list[str]] = {}
         for model, offers in _by_model(o for o in provider.offers if o.operation is operation):
-            also = ["free preview"] * provider.local + _also(offers) + _ratios(offers)
+            also = ["free preview"] * provider.local + _also(offers)
+            also += [] if AS_THE_SOURCE in offers[0].aspect_ratios else _ratios(offers)
             if operation in (Operation.IMAGE_TO_VIDEO, Operation.KEYFRAMES_TO_VIDEO):
                 also += _pictures(provider, offers)
-            told = (_sizes(offers), f"{_of(offers, 'durations', DURATIONS)} s", ", ".join(also))
+            if operation.remakes:
+                also += [*_changes(provider, offers), *_remake_price(provider, offers)]
+            length = _films(offers) if operation.remakes else f"{_of(offers, 'durations', DURATIONS)} s"
+            told = (_sizes(offers), length, ", ".join(also))
             alike.setdefault(told, []).append(model)
         for words, models in alike.items():
             yield named(provider), "; ".join(filter(None, [", ".join(models), *words]))
@@ -87,9 +98,51 @@ def _of(offers: Iterable[Offer], attribute: str, order: Sequence[object]) -> str
     return ", ".join(str(value) for value in order if value in found)
 
 
+def _films(offers: Sequence[Offer]) -> str:
+    """Which films are changed: how long and how large they may be."""
+    for remaking in (offer.remaking for offer in offers if offer.remaking is not None):
+        if "video" not in remaking.kinds:
+            return "its own clips"
+        most = [f"{remaking.longest:g} s"] if remaking.longest is not None else []
+        most += [f"{remaking.largest / MEGABYTE:.0f} MB"] if remaking.largest is not None else []
+        return f"films up to {' and '.join(most)}" if most else "films"
+    return ""
+
+
+def _changes(provider: Provider, offers: Sequence[Offer]) -> list[str]:
+    """What can be said of how a film is changed."""
+    words = {
+        "modes": any(offer.remaking.modes for offer in offers if offer.remaking),
+        "place": any(offer.remaking.places for offer in offers if offer.remaking),
+        "negative prompt": any(offer.remaking.avoids for offer in offers if offer.remaking),
+        "first frame": any(first == "image" for offer in offers for first, _ in offer.keyframes),
+        "prompt required": not any(offer.prompt_optional for offer in offers),
+    }
+    films = any("video" in offer.remaking.kinds for offer in offers if offer.remaking)
+    hosted = ["needs hosting"] if films and needs_hosting(provider) else []
+    return [word for word, has in words.items() if has] + hosted
+
+
+def _remake_price(provider: Provider, offers: Sequence[Offer]) -> list[str]:
+    """What 5 s of 720p cost, or 5 s in the smallest size that is sold above that; nothing for a free preview."""
+    if provider.local:
+        return []
+    offer = offers[0]
+    sizes = [size for size in ("720p", "1080p") if size in offer.resolutions]
+    size = sizes[-1] if offer.operation is Operation.UPSCALE_VIDEO else (sizes or offer.resolutions)[0]
+    source = SourceVideo(1280, 720, 5.0, 1, "0" * 64, Path())
+    request = GenerationRequest(operation=offer.operation, model=offer.model, resolution=size, source=source)
+    usd = offer.price(request)
+    unverified = "?" if offer.price_source is not None and offer.price_source.unverified else ""
+    what = f"5 s to {size}" if offer.operation is Operation.UPSCALE_VIDEO else "5 s of 720p"
+    return [f"{what}: {dollars(usd)}{unverified if usd is not None else ''}"]
+
+
 def _sizes(offers: Sequence[Offer]) -> str:
     """The resolutions in few words: `540p to 4k` where none is left out between."""
     sizes = _of(offers, "resolutions", RESOLUTIONS).split(", ")
+    if sizes == [""]:
+        return ""  # as the film
     place = RESOLUTIONS.index(sizes[0])
     whole = len(sizes) > 2 and tuple(sizes) == RESOLUTIONS[place : place + len(sizes)]
     return f"{sizes[0]} to {sizes[-1]}" if whole else ", ".join(sizes)

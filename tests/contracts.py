@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
+import hashlib
 import importlib
 import io
+import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from emulators import clips as drawn
 from emulators.serve import EMULATORS
 from emulators.server import FileHost
 from fakes import FakeClock, Reports
@@ -24,7 +30,9 @@ from luma_ray.nodes.generation.request import (
     GenerationRequest,
     MiddleFrame,
     Operation,
+    SourceVideo,
     StillImage,
+    Upload,
 )
 from luma_ray.nodes.media import clips
 from luma_ray.nodes.providers import PROVIDERS
@@ -52,6 +60,18 @@ def photograph(seed: int) -> StillImage:
     return StillImage(1024, 576, f"{seed:02x}" * 32, lambda media_type: content)
 
 
+@cache
+def film() -> SourceVideo:
+    """A film of 5 s that all providers take."""
+    content = drawn.journey(7, (320, 180), 5)
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / "film.mp4"
+    path.write_bytes(content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    return SourceVideo(320, 180, 121 / 24, len(content), sha256, path)
+
+
 class Web(Hosting):
     """A hosting for providers that take pictures by URL only: a loopback server."""
 
@@ -64,8 +84,10 @@ class Web(Hosting):
     def __init__(self, files: FileHost) -> None:
         self.files = files
 
-    def publish(self, still: StillImage, credentials: Credentials, clock: Any) -> str:
-        return self.files.put(f"{still.sha256}.png", still.encode("image/png"), "image/png")
+    def publish(self, upload: Upload, credentials: Credentials, clock: Any) -> str:
+        if isinstance(upload, SourceVideo):
+            return self.files.put(f"{upload.sha256}.mp4", upload.path.read_bytes(), upload.media_type)
+        return self.files.put(f"{upload.sha256}.png", upload.encode("image/png"), "image/png")
 
 
 @dataclass
@@ -93,14 +115,25 @@ class Contract:
         )
         request = asked(offer, ("none", "none"), None)
         entry = self.generate(replace(request, prompt="an earlier clip", resolution=resolution)).entry
-        return GenerationReference(id=entry.id, provider=entry.provider, job_id=entry.handle)
+        return GenerationReference(
+            id=entry.id, provider=entry.provider, job_id=entry.handle, seconds=entry.seconds or 0
+        )
 
     def request(self, offer: Offer, kinds: tuple[str, str], **others: Any) -> GenerationRequest:
         """What *offer* sells with such keyframes."""
         reference = None
-        if "generation" in kinds:
-            reference = self.reference(offer.model, offer.resolutions[0])
+        if "generation" in kinds or _of_its_own(offer):
+            size = "540p" if offer.remaking else offer.resolutions[0]
+            reference = self.reference(offer.model, size)
         return replace(asked(offer, kinds, reference), **others)
+
+    def ending(self, offer: Offer, kinds: tuple[str, str], words: str) -> GenerationRequest:
+        """As `request`, of a job that ends as *words* say: by its prompt, where it has one."""
+        if offer.prompt_length[1]:
+            return self.request(offer, kinds, prompt=words)
+        request = self.request(offer, kinds)
+        self.emulator.fate = words
+        return request
 
     @property
     def row(self) -> Any:
@@ -138,17 +171,27 @@ def asked(offer: Offer, kinds: tuple[str, str], reference: GenerationReference |
     middle = ()
     if offer.middle_frames and kinds == ("none", "none"):
         middle = (MiddleFrame(0, photograph(3)), MiddleFrame(24, photograph(4)))
+    source = None
+    if offer.remaking is not None:
+        source = reference if _of_its_own(offer) else film()
     return GenerationRequest(
         operation=offer.operation,
         model=offer.model,
-        prompt="a fox in the snow",
+        prompt="a fox in the snow" if offer.prompt_length[1] else "",
         aspect_ratio="16:9" if "16:9" in offer.aspect_ratios else offer.aspect_ratios[0],
         resolution=offer.resolutions[0],
-        duration=offer.durations[0],
+        duration=offer.durations[0] if offer.durations else 5,
+        source=source,
+        mode=offer.remaking.modes[0] if offer.remaking and offer.remaking.modes else "",
         first_frame=frames[0],
         last_frame=frames[1],
         middle_frames=middle,
     )
+
+
+def _of_its_own(offer: Offer) -> bool:
+    """Whether what it makes is made from a clip of the provider's own."""
+    return offer.remaking is not None and "video" not in offer.remaking.kinds
 
 
 def offers() -> Iterator[Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 
+import comfy_host
 import pytest
 from bench import quotes, report, running, trial
 from bench.parts import PARTS
@@ -19,6 +21,17 @@ ROWS = [
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
     return Bench(folder=tmp_path_factory.mktemp("bench"), tiny=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_stand_in_stays(monkeypatch):
+    """A trial has a process of its own, and leaves what it loaded; here that would be in the way of others."""
+    hosts, install = [], comfy_host.install
+    monkeypatch.setattr(comfy_host, "install", lambda *given: hosts.append(install(*given)) or hosts[-1])
+    yield
+    for host in hosts:
+        if sys.modules.get("server") is host._modules["server"]:
+            host.close()
 
 
 def table(columns, rows=ROWS, skipped=()):

@@ -291,3 +291,48 @@ def test_control_c_ends_the_wait_and_says_what_becomes_of_the_job(luma, asked, t
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Queue again to collect it" in err
+
+
+def test_films_are_changed_from_a_terminal(capsys, luma, bucket):
+    _, fox, _ = run(capsys, "text-to-video", "--prompt", "a fox", "--resolution", "540p")
+    (clip,) = fox["generations"]
+    for arguments in (
+        ("modify-video", "--generation", clip, "--prompt", "as a painting", "--mode", "adhere_1"),
+        ("reframe-video", "--video", fox["path"], "--aspect-ratio", "1:1", "--size", "50", "--down", "0"),
+        ("upscale-video", "--generation", clip),
+        ("add-audio", "--generation", clip, "--prompt", "wind", "--negative-prompt", "voices"),
+        (
+            "interpolate-video",
+            "--before",
+            clip,
+            "--after",
+            clip,
+            "--prompt",
+            "on and on",
+            "--resolution",
+            "540p",
+        ),
+    ):
+        code, made, words = run(capsys, *arguments)
+        assert code == 0, words
+        assert made["generations"] != [clip]
+    assert [create.kind for create in luma.creates[1:]] == [
+        *("modify_video", "reframe_video", "upscale_video", "add_audio", "video")
+    ]
+    assert luma.creates[2].body["y_start"] == 0
+
+
+def test_a_film_to_change_has_to_be_named_once(capsys):
+    for given in ([], ["--generation", "ray-1", "--video", "a.mp4"]):
+        with pytest.raises(SystemExit):
+            cli.main(["modify-video", *given])
+
+
+def test_a_size_that_is_none_is_refused_before_anything_is_sent(capsys, luma, bucket):
+    _, fox, _ = run(capsys, "text-to-video", "--prompt", "a fox", "--resolution", "540p")
+    code, _, words = run(
+        *(capsys, "reframe-video", "--video", fox["path"], "--aspect-ratio", "1:1", "--size", "500")
+    )
+    assert code == 2
+    assert "the size is 500%" in words
+    assert len(luma.creates) == 1

@@ -40,6 +40,7 @@ ask = partial(text, model="ray-2", resolution="540p")
 image_to_video = partial(ask, operation=Operation.IMAGE_TO_VIDEO, first_frame=A)
 keyframes = partial(ask, operation=Operation.KEYFRAMES_TO_VIDEO, first_frame=A, last_frame=B)
 extend = partial(ask, operation=Operation.EXTEND_VIDEO, first_frame=ONE)
+interpolate = partial(ask, operation=Operation.INTERPOLATE_VIDEO, first_frame=ONE, last_frame=OTHER)
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ RECIPES = {
         extend(first_frame=A, last_frame=ONE),
         {"frame0": PICTURES[0], "frame1": FILMS[0]},
     ),
-    "interpolate": (extend(last_frame=OTHER), {"frame0": FILMS[0], "frame1": FILMS[1]}),
+    "interpolate": (interpolate(), {"frame0": FILMS[0], "frame1": FILMS[1]}),
 }
 
 
@@ -181,7 +182,7 @@ REFUSED = {
     "loop with both frames": (keyframes(loop=True), "no loop"),
     "loop with an end frame": (keyframes(first_frame=None, loop=True), "no loop"),
     "loop backward": (extend(first_frame=None, last_frame=ONE, loop=True), "no loop"),
-    "loop between two clips": (extend(last_frame=OTHER, loop=True), "no loop"),
+    "loop between two clips": (interpolate(loop=True), "no loop"),
     "no keyframes": (keyframes(first_frame=None, last_frame=None), "a first or last frame is needed"),
     "another model": (ask(model="ray-3.2"), "no ray-3.2"),
     "ten seconds": (ask(duration=10), "no 10 s (5 s, 9 s only)"),

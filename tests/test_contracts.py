@@ -40,9 +40,11 @@ def first(offer: Offer) -> tuple[str, str]:
     return min(offer.keyframes)
 
 
-def settles(desk) -> bool:
+def settles(desk, offer) -> bool:
     """Whether an unanswered create can be settled without the person: by its key, or in a list that says enough."""
     tells = getattr(desk.emulator, "shows_inputs", True)
+    # Which clip was upscaled or got sound is in the address alone, so no list tells.
+    tells = tells and "{id}" not in offer.endpoint
     return desk.provider.resend_life > 0 or (desk.provider.reconciles and bool(tells))
 
 
@@ -60,7 +62,7 @@ def test_a_clip_is_bought_fetched_and_kept(desk, offer, kinds):
 
 @each_offer
 def test_a_job_that_fails_is_recorded_and_said_with_its_bill(desk, offer):
-    request = desk.request(offer, first(offer), prompt="a doomed fox")
+    request = desk.ending(offer, first(offer), "a doomed fox")
     with pytest.raises(errors.GenerationFailed) as caught:
         desk.generate(request)
     assert desk.row.state == "failed"
@@ -70,7 +72,7 @@ def test_a_job_that_fails_is_recorded_and_said_with_its_bill(desk, offer):
 
 @each_offer
 def test_moderation_is_told_as_what_it_is(desk, offer):
-    request = desk.request(offer, first(offer), prompt="indecent words about a fox")
+    request = desk.ending(offer, first(offer), "indecent words about a fox")
     with pytest.raises((errors.GenerationFailed, errors.Rejected)) as caught:
         desk.generate(request)
     assert desk.row.state == "failed"
@@ -121,7 +123,7 @@ def test_a_create_without_a_usable_answer_is_never_paid_twice(desk, offer, fault
     request = desk.request(offer, first(offer))
     before = desk.charges
     desk.emulator.fail_next(*desk.emulator.create, fault)
-    if settles(desk):
+    if settles(desk, offer):
         assert desk.generate(request).entry.state == "completed"
     else:
         for _ in range(2):

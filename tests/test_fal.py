@@ -102,7 +102,11 @@ def test_each_setting_becomes_its_field(others, sent):
 def test_everything_on_offer_is_well_formed_for_fal():
     with FalEmulator(credit_usd=1000) as fal:
         for offer, seconds, resolution, ratio, loop in itertools.product(
-            FAL.offers, (5, 9), ("540p", "720p", "1080p"), ASPECT_RATIOS, (False, True)
+            [offer for offer in FAL.offers if offer.remaking is None],
+            (5, 9),
+            ("540p", "720p", "1080p"),
+            ASPECT_RATIOS,
+            (False, True),
         ):
             for kinds in sorted(offer.loops if loop else offer.keyframes):
                 first, last = (

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import contracts
 import fal_client
 import httpx
 import pytest
@@ -93,6 +94,45 @@ class TestSdk:
         handle = sdk.submit(RAY_2, TEXT)
         states = [type(handle.status()) for _ in range(3)]
         assert states == [fal_client.InProgress, fal_client.Completed, fal_client.Completed]
+
+    @pytest.mark.parametrize(
+        ("endpoint", "extra"),
+        [
+            ("ray-2-flash/reframe", {"aspect_ratio": "9:16", "x_start": 0, "x_end": 768}),
+            ("ray-2-flash/modify", {"mode": "reimagine_3", "prompt": "as a painting"}),
+            ("ray-2/modify", {"image_url": None}),
+        ],
+    )
+    def test_a_film_is_made_into_another_one_of_the_same_length(self, sdk, endpoint, extra):
+        with FileHost() as files:
+            address = files.put("film.mp4", contracts.film().path.read_bytes(), "video/mp4")
+            body = {
+                "video_url": address,
+                **{name: value for name, value in extra.items() if value is not None},
+            }
+            video = sdk.submit(f"fal-ai/luma-dream-machine/{endpoint}", body).get(interval=0)["video"]
+        assert clips.edges(requests.get(video["url"], timeout=5).content)[2] == 121
+
+    @pytest.mark.parametrize(
+        ("endpoint", "body", "named"),
+        [
+            ("modify", {}, "video_url"),
+            ("modify", {"video_url": "https://x.test/a.mp4", "mode": "wild"}, "mode"),
+            ("reframe", {"video_url": "https://x.test/a.mp4"}, "aspect_ratio"),
+            ("reframe", {"video_url": "https://x.test/a.mp4", "aspect_ratio": "1:1", "y_end": 0.5}, "y_end"),
+            (
+                "reframe",
+                {"video_url": "https://x.test/a.mp4", "aspect_ratio": "1:1", "resized_width": 5},
+                "resized",
+            ),
+        ],
+    )
+    def test_what_a_model_that_changes_films_does_not_take_is_told_in_the_result(
+        self, sdk, endpoint, body, named
+    ):
+        with pytest.raises(fal_client.FalClientHTTPError) as caught:
+            sdk.submit(f"fal-ai/luma-dream-machine/ray-2-flash/{endpoint}", body).get(interval=0)
+        assert named in caught.value.response.text
 
     def test_the_result_is_a_video_that_decodes(self, sdk):
         video = sdk.submit(FLASH, TEXT).get(interval=0)["video"]
@@ -324,7 +364,7 @@ class TestRefusals:
             ask(fal, "GET", asked)
         assert ask(fal, "GET", asked.removesuffix("/status")).status_code == 422
 
-    @pytest.mark.parametrize("endpoint", [f"{APP}/ray-3", f"{RAY_2}/modify"])
+    @pytest.mark.parametrize("endpoint", [f"{APP}/ray-3", f"{RAY_2}/upscale"])
     def test_an_endpoint_that_is_not_served_is_found_missing_by_the_runner(self, fal, endpoint):
         assert result(fal, endpoint).status_code == 404
         assert fal.balance == fal.credit_usd

@@ -40,6 +40,7 @@ ask = partial(text, model="ray-2", resolution="540p")
 image_to_video = partial(ask, operation=Operation.IMAGE_TO_VIDEO, first_frame=A)
 keyframes = partial(ask, operation=Operation.KEYFRAMES_TO_VIDEO, first_frame=A, last_frame=B)
 extend = partial(ask, operation=Operation.EXTEND_VIDEO, first_frame=ONE)
+interpolate = partial(ask, operation=Operation.INTERPOLATE_VIDEO, first_frame=ONE, last_frame=OTHER)
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ RECIPES = {
         extend(first_frame=A, last_frame=ONE),
         {"frame0": IMAGES[0], "frame1": CLIPS[0]},
     ),
-    "interpolate": (extend(last_frame=OTHER), {"frame0": CLIPS[0], "frame1": CLIPS[1]}),
+    "interpolate": (interpolate(), {"frame0": CLIPS[0], "frame1": CLIPS[1]}),
 }
 
 
@@ -195,7 +196,7 @@ REFUSED = {
     "loop backward": (extend(first_frame=None, last_frame=ONE, loop=True), "no loop"),
     "loop from clip to picture": (extend(last_frame=B, loop=True), "no loop"),
     "loop from picture to clip": (extend(first_frame=A, last_frame=ONE, loop=True), "no loop"),
-    "loop between two clips": (extend(last_frame=OTHER, loop=True), "no loop"),
+    "loop between two clips": (interpolate(loop=True), "no loop"),
     "no keyframes": (keyframes(first_frame=None, last_frame=None), "a first or last frame is needed"),
     "a retired model": (ask(model="ray-1-6"), "no ray-1-6 for text to video (ray-2, ray-flash-2 only)"),
     "ten seconds": (ask(duration=10), "no 10 s (5 s, 9 s only)"),

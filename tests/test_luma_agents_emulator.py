@@ -55,6 +55,10 @@ def post(luma: LumaAgentsEmulator, **body: Any) -> requests.Response:
     return ask(luma, "POST", "/generations", {**TEXT, **body})
 
 
+PARTS = ("x_norm", "y_norm", "w_norm", "h_norm")
+UUID = "00000000-0000-4000-8000-0000000000aa"
+
+
 def refusal(luma: LumaAgentsEmulator, **body: Any) -> tuple[int, str]:
     """Status and words of a create that is refused; nothing is charged for it."""
     answer = post(luma, **body)
@@ -309,8 +313,57 @@ class TestRefusals:
         assert answer.json() == {"detail": "Type 'image' is not supported for model 'ray-3.2'"}
 
     @pytest.mark.parametrize("kind", ["video_edit", "video_reframe"])
-    def test_what_is_not_emulated_says_so(self, luma: LumaAgentsEmulator, kind: str) -> None:
-        assert refusal(luma, type=kind) == (400, f"Type '{kind}' is not served by this emulator")
+    def test_a_film_to_change_is_required(self, luma: LumaAgentsEmulator, kind: str) -> None:
+        assert refusal(luma, type=kind) == (400, "source: Field required")
+
+    @pytest.mark.parametrize(
+        ("body", "words"),
+        [
+            ({"type": "video_reframe"}, "aspect_ratio is required"),
+            ({"type": "video_reframe", "aspect_ratio": "9:21"}, "Invalid aspect_ratio '9:21'"),
+            (
+                {"type": "video_reframe", "aspect_ratio": "1:1", "video": {"edit": {"strength": "flex_1"}}},
+                "video.edit is only valid for type 'video_edit'",
+            ),
+            (
+                {"type": "video_reframe", "aspect_ratio": "1:1", "video": {"resolution": "1080p"}},
+                "coming soon",
+            ),
+            (
+                {"type": "video_edit", "video": {"source_position": dict.fromkeys(PARTS, 0.5)}},
+                "video.source_position is only valid for type 'video_reframe'",
+            ),
+            (
+                {
+                    "type": "video_reframe",
+                    "aspect_ratio": "1:1",
+                    "video": {"source_position": {**dict.fromkeys(PARTS, 0.5), "w_norm": 2.5}},
+                },
+                "up to 2.0",
+            ),
+            (
+                {"type": "video_reframe", "aspect_ratio": "1:1", "video": {"source_position": {"x_norm": 0}}},
+                "video.source_position.y_norm",
+            ),
+            ({"type": "video_edit", "video": {"edit": {"strength": "wild"}}}, "video.edit.strength"),
+            ({"type": "video_edit", "video": {"loop": True}}, "video.loop"),
+            (
+                {"type": "video_edit", "source": {"file_id": UUID, "url": "https://x.test/a.mp4"}},
+                "exactly one",
+            ),
+            ({"type": "video_edit", "source": {"file_id": UUID}}, "file is not ready"),
+            ({"type": "video_edit", "source": {"generation_id": UUID}}, "generation not found"),
+            ({"type": "video_edit", "source": {"url": "https://x.test/a.mp4"}}, "'media_type' is required"),
+            ({"type": "video_edit", "source": {"data": "???", "media_type": "video/mp4"}}, "invalid base64"),
+        ],
+    )
+    def test_what_does_not_go_with_a_film_that_is_changed_is_refused(
+        self, luma: LumaAgentsEmulator, body: dict[str, Any], words: str
+    ) -> None:
+        film = {"source": {"url": "https://x.test/a.mp4", "media_type": "video/mp4"}}
+        status, said = refusal(luma, **{**film, **body})
+        assert status in (400, 422)
+        assert words in said
 
     @pytest.mark.parametrize("ratio", ["9:21", "2:1"])
     def test_a_ratio_that_is_not_ray_s_is_refused_with_the_list(

@@ -313,3 +313,110 @@ def test_camera_moves_are_found_through_a_chain_of_nodes():
     }
     (found,) = plan.shots(prompt)
     assert found.requests[0].concepts == ("orbit_left", "push_in")
+
+
+# -- films made from films ------------------------------------------------------------------------------------
+
+
+def changed(class_type, source, **inputs):
+    """A node that changes the clip of *source*."""
+    defaults = {
+        "RayModifyVideo": {
+            "prompt": "as a painting",
+            "model": "ray-flash-2",
+            "resolution": "auto",
+            "mode": "flex_1",
+        },
+        "RayReframeVideo": {
+            "prompt": "",
+            "model": "ray-flash-2",
+            "aspect_ratio": "9:16",
+            "resolution": "auto",
+            "size": 100,
+            "across": 50,
+            "down": 50,
+        },
+        "RayUpscaleVideo": {"resolution": "1080p"},
+        "RayAddAudio": {"prompt": "wind", "negative_prompt": ""},
+    }[class_type]
+    values = {"provider": "auto", "take": 1, **defaults, "generation": [source, 3], **inputs}
+    return {"class_type": class_type, "inputs": values}
+
+
+def test_films_made_from_a_clip_are_priced_by_the_clip_before_it_is_made(host, luma, bucket):
+    limits(host, per_run="1.00")
+    prompt = film(
+        shot("one", resolution="540p"),
+        changed("RayModifyVideo", "1"),
+        changed("RayReframeVideo", "1"),
+        changed("RayUpscaleVideo", "1"),
+        changed("RayAddAudio", "4"),
+    )
+    result = host.queue(prompt)
+    assert result.status == "error"
+    told = result.message
+    assert "This run would buy 5 clips for $1.65" in told
+    assert "RayModifyVideo (node 2) $0.34, ray-flash-2 5 s at luma" in told
+    assert "RayReframeVideo (node 3) $0.62, ray-flash-2 5 s at luma" in told
+    assert "RayUpscaleVideo (node 4) $0.45, ray-flash-2 1080p 5 s at luma" in told
+    assert "RayAddAudio (node 5) $0.10, ray-flash-2 5 s at luma" in told
+    assert luma.requests == []
+
+
+def test_they_are_made_where_all_of_them_are_affordable_and_recalled_after_that(host, luma, bucket):
+    limits(host, per_run="1.00")
+    prompt = film(
+        shot("one", resolution="540p"), changed("RayUpscaleVideo", "1"), changed("RayAddAudio", "2")
+    )
+    assert host.queue(prompt).status == "success"
+    assert len(luma.creates) == 3
+    assert host.queue(prompt).status == "success"
+    assert len(luma.creates) == 3
+
+
+def test_a_film_of_unknown_length_counts_as_ten_seconds():
+    request = next(
+        iter(plan.shots({"1": changed("RayModifyVideo", "9", generation=None, video=["9", 0])})[0].requests)
+    )
+    assert request.duration == 10
+    assert request.source.seconds == 10
+
+
+@pytest.mark.parametrize(
+    ("node", "seconds"),
+    [
+        (shot("one", duration="9 s"), 9),
+        (changed("RayUpscaleVideo", "8"), 9),
+        ({"class_type": "RayExtendVideo", "inputs": {"length": 22, "duration": "5 s"}}, 22),
+        ({"class_type": "RayJoinClips", "inputs": {"generation_1": ["8", 3], "generation_2": ["8", 3]}}, 18),
+        ({"class_type": "LoadVideo", "inputs": {"file": "a.mp4"}}, 10),
+        ({"class_type": "RayTextToVideo", "inputs": {"duration": ["8", 0]}}, 10),
+    ],
+)
+def test_how_long_a_film_will_be_is_read_from_the_node_that_makes_it(node, seconds):
+    prompt = {"1": changed("RayModifyVideo", "7"), "7": node, "8": shot("before", duration="9 s")}
+    (made,) = [each for each in plan.shots(prompt) if each.node == "1"]
+    assert made.requests[0].source.seconds == seconds
+
+
+def test_a_graph_that_leads_back_to_itself_is_not_followed_for_ever():
+    prompt = {"1": changed("RayModifyVideo", "2"), "2": changed("RayModifyVideo", "1")}
+    assert len(plan.shots(prompt)) == 2
+
+
+def test_a_clip_between_two_is_priced_at_whoever_may_have_made_them(host, luma):
+    between = {
+        "class_type": "RayInterpolateVideo",
+        "inputs": {
+            **shot("on and on")["inputs"],
+            "aspect_ratio": "auto",
+            "resolution": "540p",
+            "output": "new part",
+            "before": ["1", 3],
+            "after": ["2", 3],
+        },
+    }
+    limits(host, per_run="0.30")
+    result = host.queue(film(shot("one", resolution="540p"), shot("two", resolution="540p"), between))
+    assert "RayInterpolateVideo (node 3) $0.14, ray-flash-2 540p 5 s at luma" in result.message
+    assert luma.requests == []

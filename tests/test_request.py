@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 from fakes import picture, text
+from luma_ray.nodes.generation.canvas import placed
 from luma_ray.nodes.generation.request import (
     GenerationReference,
     GenerationRequest,
     MiddleFrame,
     Operation,
+    SourceVideo,
     StillImage,
     fingerprint,
 )
@@ -46,7 +48,13 @@ CHANGED = {
     "last_frame": replace(REFERENCE, job_id="job-2"),
     "middle_frames": (MiddleFrame(60, picture("ef" * 32)),),
     "enhance_prompt": True,
+    "source": SourceVideo(1280, 720, 5.0, 1000, "12" * 32, Path("/films/a.mp4")),
+    "mode": "flex_1",
+    "placement": placed((1280, 720), "1:1", scale=0.5),
+    "negative_prompt": "voices",
 }
+LATER = ("middle_frames", "enhance_prompt", "source", "mode", "placement", "negative_prompt")
+"""What was added after the first journals were written."""
 
 
 def test_the_fingerprint_of_a_request_never_changes():
@@ -144,9 +152,7 @@ def test_the_description_survives_json_unchanged():
 
 
 def test_the_description_holds_the_whole_request_without_the_take():
-    described = replace(
-        FULL, **{name: CHANGED[name] for name in ("middle_frames", "enhance_prompt")}
-    ).describe()
+    described = replace(FULL, **{name: CHANGED[name] for name in LATER}).describe()
     assert set(described) == set(CHANGED)
     assert described["middle_frames"] == [{"index": 60, "image": "ef" * 32, "width": 1280, "height": 720}]
     assert described["concepts"] == ["push_in", "pan_left"]
@@ -160,7 +166,7 @@ def test_the_description_holds_pictures_by_hash_and_clips_by_job_and_nothing_mor
 
 
 def test_what_was_added_later_is_named_only_where_it_is_used_so_that_old_purchases_are_found():
-    assert not {"middle_frames", "enhance_prompt"} & set(FULL.describe())
+    assert not set(LATER) & set(FULL.describe())
 
 
 def test_a_still_does_not_print_its_pixels():

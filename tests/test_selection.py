@@ -295,7 +295,7 @@ def test_an_earlier_generation_does_not_lift_the_need_for_a_prompt():
         (Operation.EXTEND_VIDEO, None, CLIP, ["no loop together with a last frame"]),
         (Operation.EXTEND_VIDEO, CLIP, IMAGE, ["no loop together with a last frame"]),
         (Operation.EXTEND_VIDEO, IMAGE, CLIP, ["no loop together with a last frame"]),
-        (Operation.EXTEND_VIDEO, CLIP, CLIP, ["no loop together with a last frame"]),
+        (Operation.INTERPOLATE_VIDEO, CLIP, CLIP, ["no loop"]),
     ],
 )
 def test_luma_loops_only_where_there_is_no_last_frame(operation, first, last, reasons):

@@ -113,7 +113,8 @@ def test_every_key_setting_and_address_is_in_the_readme():
 
 
 def test_prompts_of_the_length_that_the_pages_name_are_taken_everywhere():
-    lengths = [offer.prompt_length for provider in PROVIDERS for offer in provider.offers]
+    offers = [offer for provider in PROVIDERS for offer in provider.offers if offer.prompt_length[1]]
+    lengths = [offer.prompt_length for offer in offers]
     shortest, longest = max(least for least, _ in lengths), min(most for _, most in lengths)
     page = pages.ROOT / "web" / "docs" / "RayTextToVideo" / "en.md"
     assert f"{shortest} to {longest} characters" in page.read_text("utf-8")
@@ -158,6 +159,38 @@ def test_what_is_said_of_pictures_where_there_are_some():
     assert extend["luma"][-1].endswith(" s; loop, concepts")
 
 
+def test_what_is_said_of_films_that_are_changed():
+    modify = dict.fromkeys(row[0] for row in tables.sold(PROVIDERS, Operation.MODIFY_VIDEO))
+    assert list(modify) == ["luma", "luma_agents", "fal", "replicate", "wavespeed", "animatic"]
+    rows = [row for row in tables.sold(PROVIDERS, Operation.MODIFY_VIDEO) if row[0] == "luma"]
+    assert rows == [
+        (
+            "luma",
+            "ray-2; films up to 10 s and 100 MB; modes, first frame, needs hosting, 5 s of 720p: $1.75",
+        ),
+        (
+            "luma",
+            "ray-flash-2; films up to 15 s and 100 MB; modes, first frame, needs hosting, 5 s of 720p: $0.60",
+        ),
+    ]
+    reframe = cells(tables.sold(PROVIDERS, Operation.REFRAME_VIDEO))
+    assert reframe["luma_agents"] == (
+        "ray-3.2; 360p to 720p; films up to 30 s and 200 MB; no 9:21, place, prompt required, 5 s of 720p: $0.60?",
+    )
+    assert reframe["replicate"][0].endswith("; place, 5 s of 720p: price unknown")
+    upscale = cells(tables.sold(PROVIDERS, Operation.UPSCALE_VIDEO))
+    assert upscale["luma"] == ("ray-2, ray-flash-2; 720p to 4k; its own clips; 5 s to 1080p: $0.45?",)
+    audio = cells(tables.sold(PROVIDERS, Operation.ADD_AUDIO))
+    assert list(audio) == ["luma", "animatic"]
+    assert audio["luma"] == ("ray-2, ray-flash-2; its own clips; negative prompt, 5 s of 720p: $0.10?",)
+
+
+def test_sizes_and_ratios_of_a_model_are_those_of_clips_that_are_not_made_from_a_film():
+    rows = {row[:2]: row[2:] for row in tables.matrix(PROVIDERS)}
+    assert rows["fal", "ray-2"][3] == "16:9, 9:16, 4:3, 3:4, 21:9, 9:21"
+    assert rows["animatic", "ray-2"][1] == "360p, 540p, 720p, 1080p"
+
+
 def test_models_that_are_sold_alike_share_a_row_and_others_do_not():
     class Uneven(Paper):
         offers = (*Paper.offers[:2], *(replace(offer, durations=(9,)) for offer in Paper.offers[2:]))
@@ -174,7 +207,7 @@ def test_models_that_are_sold_alike_share_a_row_and_others_do_not():
 def test_a_model_has_one_row_with_its_price():
     rows = {row[:2]: row[2:] for row in tables.matrix(PROVIDERS)}
     assert rows["comfy_router", "ray-2"] == (
-        "text, image, keyframes, extend",
+        "text, image, keyframes, extend, interpolate",
         "540p, 720p, 1080p, 4k",
         "5, 9",
         "all 7",

@@ -19,8 +19,9 @@ FRAMES = {
     "extend-to-15-seconds": 361,
     "four-shot-film": 484,
     "scene": 481,
+    "reframe-to-vertical": 121,
 }
-CREATES = {"extend-to-15-seconds": 3, "four-shot-film": 4, "scene": 4}
+CREATES = {"extend-to-15-seconds": 3, "four-shot-film": 4, "scene": 4, "reframe-to-vertical": 2}
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def host(tmp_path):
 def smaller(prompt):
     """The same graph at 540p, so that the suite is quick."""
     for node in prompt.values():
-        if "resolution" in node["inputs"]:
+        if "resolution" in node["inputs"] and node["inputs"]["resolution"] != "auto":
             node["inputs"]["resolution"] = "540p"
     return prompt
 

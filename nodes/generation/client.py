@@ -6,10 +6,11 @@ import json
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timezone
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -40,6 +41,7 @@ from .errors import (
     UnexpectedReply,
     UploadFailed,
 )
+from .forms import Field, Form, opened, unreadable
 from .request import Json
 
 TIMEOUT: Final = (10.0, 60.0)
@@ -98,7 +100,7 @@ class Client:
         self.title = title
         self.base_url = base_url.rstrip("/") + "/"
         if base_url and not _usable(self.base_url):
-            # Now, while nothing is bought: found only when the create goes out, it would look like a lost answer.
+            # Now, while nothing is bought: found when the create goes out, it would look like a lost answer.
             raise ProviderUnavailable(
                 f"The address set for {title} is not an http or https URL; correct the environment variable that "
                 "holds it. Nothing was sent or billed."
@@ -159,7 +161,7 @@ class Client:
         body: Json | None = None,
         *,
         headers: Mapping[str, str] | None = None,
-        files: Mapping[str, tuple[str, bytes, str]] | None = None,
+        files: Mapping[str, Field] | None = None,
     ) -> Any:
         """Anything else that costs nothing: asking for a price or a list by POST, an upload, a cancellation. Once.
 
@@ -199,24 +201,24 @@ class Client:
             ) from None
 
     def send_file(
-        self, url: str, content: bytes, headers: Mapping[str, str] | None = None, method: str = "PUT"
+        self, url: str, content: bytes | Path, headers: Mapping[str, str] | None = None, method: str = "PUT"
     ) -> None:
-        """Put *content* where a reply said, with these headers and without any key.
+        """Put *content* (a path: what is in that file) where a reply said, with these headers and without any key.
 
         Raises UploadFailed, whose text never holds the URL: it is signed.
         """
-        host = _host(url)
+        host, what = _host(url), "film" if isinstance(content, Path) else "picture"
         if not host or not allowed(url):
             raise UploadFailed(
-                f"{self.title} gave an address for the picture that is not https ({host or 'no host'}); nothing was "
+                f"{self.title} gave an address for the {what} that is not https ({host or 'no host'}); nothing was "
                 "sent there, nothing was billed."
             )
         try:
-            with public_session() as session:
+            with public_session() as session, opened(content) as body:
                 response = session.request(
                     method,
                     url,
-                    data=content,
+                    data=body,
                     headers=dict(headers or {}),
                     auth=lambda prepared: prepared,  # nothing of ~/.netrc either
                     timeout=UPLOAD_TIMEOUT,
@@ -227,16 +229,18 @@ class Client:
                 response.close()
         except NotPublic:
             raise UploadFailed(
-                f"{self.title} gave an address for the picture that is not on the public internet ({host}); nothing "
+                f"{self.title} gave an address for the {what} that is not on the public internet ({host}); nothing "
                 "was sent there, nothing was billed."
             ) from None
         except requests.RequestException as error:
             raise UploadFailed(
-                f"The picture could not be sent to {host} ({network_reason(error)}). Nothing was billed."
+                f"The {what} could not be sent to {host} ({network_reason(error)}). Nothing was billed."
             ) from None
+        except OSError as error:
+            raise unreadable(error) from None
         if not 200 <= response.status_code < 300:
             raise UploadFailed(
-                f"{host} did not take the picture ({response.status_code}). Nothing was billed."
+                f"{host} did not take the {what} ({response.status_code}). Nothing was billed."
             )
 
     def signature(self) -> Mapping[str, str]:
@@ -277,7 +281,7 @@ class Client:
         params: Mapping[str, str | int] | None = None,
         body: Json | None = None,
         headers: Mapping[str, str] | None = None,
-        files: Mapping[str, tuple[str, bytes, str]] | None = None,
+        files: Mapping[str, Field] | None = None,
         hold: float = 0,
     ) -> Any:
         try:
@@ -305,7 +309,7 @@ class Client:
         params: Mapping[str, str | int] | None = None,
         body: Json | None = None,
         headers: Mapping[str, str] | None = None,
-        files: Mapping[str, tuple[str, bytes, str]] | None = None,
+        files: Mapping[str, Field] | None = None,
         hold: float = 0,
     ) -> tuple[requests.Response, bytes]:
         url = urljoin(self.base_url, path)
@@ -313,25 +317,26 @@ class Client:
             raise UnexpectedReply(
                 f"{self.title} pointed at another host ({_host(url)}); its key is not sent there."
             )
-        verify = certificates()
         connect, read = UPLOAD_TIMEOUT if files else self._timeout
+        form = Form(files, body or {}) if files else None
+        if form is not None:
+            headers, hold = {**(headers or {}), "Content-Type": form.content_type}, form.patience
         # A new connection each time: on one that was kept, a create can meet a closing peer, and then
         # nobody knows whether it arrived.
         deadline = self.clock.elapsed() + connect + read + hold + LONGEST_ANSWER
-        with watched(lambda: self.clock.elapsed() > deadline), Session() as session:
+        with watched(lambda: self.clock.elapsed() > deadline), Session() as session, closing(form or session):
             response = session.request(
                 method,
                 url,
                 params=params,
-                json=None if files else body,
-                data=body if files else None,
-                files=files,
+                json=None if form else body,
+                data=form,
                 headers={"Accept": "application/json", **(headers or {}), **self.signature()},
                 auth=lambda prepared: prepared,  # or ~/.netrc would replace our Authorization
                 timeout=(connect, read + hold),
                 allow_redirects=False,
                 stream=True,
-                verify=verify,
+                verify=certificates(),
             )
             with response:
                 return response, _limited(response)

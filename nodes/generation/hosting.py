@@ -1,16 +1,17 @@
-"""A public URL for a local picture, where a provider takes nothing else."""
+"""A public URL for a local picture or film, where a provider takes nothing else."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .client import Client, decoding
 from .clock import Clock
 from .credentials import Credentials, Secret
 from .errors import GenerationError, HostingRequired, UploadFailed
-from .request import StillImage
+from .request import SourceVideo, Upload
 
 if TYPE_CHECKING:
     from .client import Answer
@@ -42,8 +43,11 @@ class Hosting(ABC):
         return all(credentials.source(name) != "missing" for name in self.settings)
 
     @abstractmethod
-    def publish(self, still: StillImage, credentials: Credentials, clock: Clock) -> str:
-        """Put the picture there, once per content, and return its URL. Raises UploadFailed."""
+    def publish(self, upload: Upload, credentials: Credentials, clock: Clock) -> str:
+        """Put the picture or film there, once per content, and return its URL. Raises UploadFailed.
+
+        A film goes from its file, a piece at a time: it is never whole in memory.
+        """
 
 
 class WebHosting(Hosting):
@@ -70,11 +74,11 @@ class WebHosting(Hosting):
         return None
 
     @abstractmethod
-    def store(self, client: Client, content: bytes, media_type: str, name: str) -> str:
-        """Put a file called *name* there and return its URL."""
+    def store(self, client: Client, content: bytes | Path, media_type: str, name: str) -> str:
+        """Put a file called *name* there and return its URL. *content* is a path where it is a film."""
 
-    def publish(self, still: StillImage, credentials: Credentials, clock: Clock) -> str:
-        """Put the picture there and return its URL. Raises UploadFailed."""
+    def publish(self, upload: Upload, credentials: Credentials, clock: Clock) -> str:
+        """Put the picture or film there and return its URL. Raises UploadFailed."""
         secrets = credentials.find(self.settings) or {}
         try:
             client = Client(
@@ -87,13 +91,15 @@ class WebHosting(Hosting):
                 setting=credentials.setting,
             )
             with decoding(self.title):
-                name = f"{still.original[:32]}.{still.suffix}"
-                return self.store(client, still.file, still.media_type, name)
+                name = f"{upload.original[:32]}.{upload.suffix}"
+                content = upload.path if isinstance(upload, SourceVideo) else upload.file
+                return self.store(client, content, upload.media_type, name)
         except UploadFailed:
             raise
         except GenerationError as error:
+            what = "film" if isinstance(upload, SourceVideo) else "picture"
             raise UploadFailed(
-                f"The picture could not be put at {self.title}: {error} No clip was bought, nothing was billed."
+                f"The {what} could not be put at {self.title}: {error} No clip was bought, nothing was billed."
             ) from None
 
 
@@ -107,7 +113,7 @@ def choose(hosts: Sequence[Hosting], credentials: Credentials, provider: str, pr
         return hosting
     ways = " ".join(f"{hosting.title}: {hosting.how}" for hosting in hosts)
     raise HostingRequired(
-        f"{provider} takes pictures only from a public URL, and no hosting for them is set up on this machine. "
-        f"Nothing was sent or billed. Set up one of these and press Queue again. {ways} "
+        f"{provider} takes pictures only from a public URL, films too, and no hosting for them is set up on this "
+        f"machine. Nothing was sent or billed. Set up one of these and press Queue again. {ways} "
         "Or choose a provider that takes pictures directly."
     )

@@ -140,7 +140,7 @@ class Lifecycle:
 
         Two callers of the same request and take share one job. Raises everything in `errors`.
         """
-        tripwire.check({"prompt": request.prompt}, self.credentials)
+        tripwire.check(request.words, self.credentials)
         bought = self.bought(request, provider)
         if bought is not None:
             chosen, seller = None, self.sellers.provider(bought.provider)
@@ -442,7 +442,7 @@ def _asked(
     provider: Provider, price: budget.Quote, reserve: Reserve | None, request: GenerationRequest
 ) -> str:
     """What *request* would cost, as a sentence."""
-    what = f"{request.model} at {request.resolution}, {request.duration} s, from {provider.title}"
+    what = f"{request.told}, from {provider.title}"
     if price.usd is None and reserve is not None:
         return (
             f"{what} has no published price and counts as the dearest known: {budget.dollars(reserve.usd)}."

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
+from .canvas import Placement
 from .request import GenerationReference, GenerationRequest, Json, Operation, StillImage
 
 RESOLUTIONS: Final = ("540p", "720p", "1080p", "4k")
@@ -21,8 +22,8 @@ KEYFRAMES: Final = {
         ("none", "generation"),
         ("generation", "image"),
         ("image", "generation"),
-        ("generation", "generation"),
     },
+    Operation.INTERPOLATE_VIDEO: {("generation", "generation")},
 }
 # "Loop is not supported for keyframes / extend reverse / interpolate ...": only where there is no last frame.
 LOOPS: Final = frozenset({("none", "none"), ("image", "none"), ("generation", "none")})
@@ -57,3 +58,21 @@ def keyframes(request: GenerationRequest, pictures: Mapping[str, str]) -> Json:
         elif isinstance(frame, GenerationReference):
             frames[name] = {"type": "generation", "id": frame.job_id}
     return {"keyframes": frames} if frames else {}
+
+
+def place(placement: Placement, *, sized: bool = True) -> Json:
+    """Where the source of a reframe stands, in Luma's numbers: pixels on its canvas.
+
+    *sized*: with the two that say how large the source becomes, which follows from the others too.
+    """
+    numbers: Json = {
+        "grid_position_x": placement.left,
+        "grid_position_y": placement.top,
+        "x_start": placement.left,
+        "x_end": placement.right,
+        "y_start": placement.top,
+        "y_end": placement.bottom,
+    }
+    if sized:
+        numbers.update(resized_width=placement.width, resized_height=placement.height)
+    return numbers

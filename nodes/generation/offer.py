@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .errors import GenerationError, UploadFailed
 from .ray import FRAMES_PER_SECOND
-from .request import GenerationRequest, Json, Operation, StillImage
+from .remaking import Remaking
+from .request import GenerationRequest, Json, Operation, SourceVideo, StillImage
 
 if TYPE_CHECKING:
     from .client import Answer, Client
@@ -39,7 +40,7 @@ class Offer:
     operation: Operation
     endpoint: str
     durations: tuple[int, ...]
-    """Seconds."""
+    """Seconds; empty where the clip is as long as its source."""
     resolutions: tuple[str, ...]
     aspect_ratios: tuple[str, ...]
     keyframes: frozenset[tuple[str, str]]
@@ -50,6 +51,7 @@ class Offer:
     prompt_length: tuple[int, int] = (1, 5000)
     """Characters."""
     prompt_optional_with_image: bool = False
+    prompt_optional: bool = False
     enhances: bool = False
     """The provider documents that it can rewrite the prompt before it uses it."""
     middle_frames: int = 0
@@ -67,9 +69,13 @@ class Offer:
     prices: Mapping[tuple[str, int], Decimal] = field(default_factory=dict)
     """USD for (resolution, seconds)."""
     price_source: Source | None = None
+    remaking: Remaking | None = None
+    """Of a clip that is made from another one: what that may be, and what it costs."""
 
     def price(self, request: GenerationRequest) -> Decimal | None:
         """USD for *request*; None when the provider publishes no price for it."""
+        if self.remaking is not None:
+            return self.remaking.tariff.price(request)
         return self.prices.get((request.resolution, request.duration))
 
     def refusals(self, request: GenerationRequest) -> list[str]:
@@ -82,7 +88,9 @@ class Offer:
             most = f" (at most {self.middle_frames})" if self.middle_frames else ""
             reasons.append(f"no {len(request.middle_frames)} pictures between first and last frame{most}")
         reasons += misplaced(request)
-        if request.duration not in self.durations:
+        if self.remaking is not None:
+            reasons += self.remaking.refusals(request)
+        elif request.duration not in self.durations:
             reasons.append(f"no {request.duration} s ({_listed(f'{d} s' for d in self.durations)} only)")
         if request.resolution not in self.resolutions:
             reasons.append(f"no {request.resolution} ({_listed(self.resolutions)} only)")
@@ -105,7 +113,7 @@ class Offer:
         shortest, longest = self.prompt_length
         length = len(request.prompt.strip())
         if length == 0:
-            if self.prompt_optional_with_image and request.stills:
+            if self.prompt_optional or (self.prompt_optional_with_image and request.stills):
                 return []
             lifted = " unless a picture is given" if self.prompt_optional_with_image else ""
             return [f"the prompt is empty, and it is required{lifted}"]
@@ -285,6 +293,8 @@ class Provider(ABC):
     """Name of the hosting to use for it where that is set up: its own storage."""
     upload_life: ClassVar[float] = 0
     """Seconds for which what `upload` gave can be used again for the same picture; 0: never."""
+    video_life: ClassVar[float] = 0
+    """As `upload_life`, of what `upload_video` gave; 0: as of pictures."""
     resend_life: ClassVar[float] = 0
     """Seconds for which an unanswered create may be sent again with the same key and body: the provider then
     gives the job that exists instead of making a second one. 0: it has no idempotency keys."""
@@ -343,7 +353,10 @@ class Provider(ABC):
 
     @abstractmethod
     def encode(self, request: GenerationRequest, pictures: Mapping[str, str]) -> Json:
-        """*request* in the provider's words. Pure; *pictures* maps a still's sha256 to what `upload` gave."""
+        """*request* in the provider's words. Pure.
+
+        *pictures* maps the sha256 of a still to what `upload` gave, and that of a film to what `upload_video` gave.
+        """
 
     @abstractmethod
     def submit(self, client: Client, offer: Offer, body: Json, key: str) -> Job:
@@ -362,6 +375,10 @@ class Provider(ABC):
         A data: URI or the picture in base64 is as good, for a provider that takes pictures along.
         """
         raise UploadFailed(f"{self.title} takes pictures by public URL only.")
+
+    def upload_video(self, client: Client, video: SourceVideo) -> str:
+        """Put a film where this provider reads it, as `upload`."""
+        raise UploadFailed(f"{self.title} takes films by public URL only.")
 
     def reconcile(self, client: Client, create: Unanswered) -> Job | None:
         """Look for a job that was created but never answered. Only a certain match: another's job is no gift."""

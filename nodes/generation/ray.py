@@ -27,6 +27,9 @@ CONCEPTS: Final = (
 )  # fmt: skip
 """The 34 camera concepts, grouped for people."""
 
+MODES: Final = tuple(f"{kind}_{level}" for kind in ("adhere", "flex", "reimagine") for level in (1, 2, 3))
+"""How far a modified film may leave its source, from closest to loosest."""
+
 FRAMES_PER_SECOND: Final = 24
 """Of every Ray clip; inferred from Luma's prices, which count 24 frames a second."""
 LONGEST_EXTEND: Final = 30

@@ -11,8 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from .canvas import Placement
+
 Json = dict[str, Any]
 
+AS_THE_SOURCE: Final = "auto"
+"""The resolution or ratio of a clip made from another one, where the provider takes it from there."""
 _SUFFIXES: Final = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 
@@ -23,11 +27,26 @@ class Operation(str, Enum):
     IMAGE_TO_VIDEO = "image_to_video"
     KEYFRAMES_TO_VIDEO = "keyframes_to_video"
     EXTEND_VIDEO = "extend_video"
+    INTERPOLATE_VIDEO = "interpolate_video"
+    MODIFY_VIDEO = "modify_video"
+    REFRAME_VIDEO = "reframe_video"
+    UPSCALE_VIDEO = "upscale_video"
+    ADD_AUDIO = "add_audio"
 
     @property
     def words(self) -> str:
         """The operation in words."""
         return self.value.replace("_", " ")
+
+    @property
+    def remakes(self) -> bool:
+        """Whether it makes one clip into another of the same length."""
+        return self in _REMAKES
+
+
+_REMAKES: Final = frozenset(
+    {Operation.MODIFY_VIDEO, Operation.REFRAME_VIDEO, Operation.UPSCALE_VIDEO, Operation.ADD_AUDIO}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +106,12 @@ class GenerationReference:
     """Its file here, for a provider that works on this machine."""
     from_text: bool = field(default=False, compare=False)
     """It began with a prompt alone: no picture of the artist's is in it. For the same providers."""
+    width: int = field(default=0, compare=False)
+    """Pixels; 0 where nobody looked."""
+    height: int = field(default=0, compare=False)
+    """Pixels; 0 where nobody looked."""
+    seconds: float = field(default=0.0, compare=False)
+    """0 where nobody looked."""
 
     @property
     def kind(self) -> str:
@@ -99,6 +124,46 @@ class GenerationReference:
 
 
 Keyframe = StillImage | GenerationReference
+
+
+@dataclass(frozen=True, slots=True)
+class SourceVideo:
+    """A film on its way to a provider, as a file. Made by `media.sources`, so this package needs no PyAV."""
+
+    width: int
+    """Pixels."""
+    height: int
+    """Pixels."""
+    seconds: float
+    size: int
+    """Bytes."""
+    sha256: str
+    """Hash of the file's content."""
+    path: Path = field(repr=False, compare=False)
+    media_type: str = "video/mp4"
+
+    @property
+    def original(self) -> str:
+        """Hash by which a job is known again: of a film there is one alone."""
+        return self.sha256
+
+    @property
+    def suffix(self) -> str:
+        """How the name of its file ends, without a dot."""
+        return "mp4"
+
+    @property
+    def kind(self) -> str:
+        """How a source of this sort is called in an offer."""
+        return "video"
+
+    def identity(self) -> Json:
+        """What makes this source the same source."""
+        return {"video": self.sha256, "width": self.width, "height": self.height}
+
+
+Upload = StillImage | SourceVideo
+"""What has to be brought to where a provider reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +199,14 @@ class GenerationRequest:
     """In order of time."""
     enhance_prompt: bool = False
     """The provider rewrites the prompt before it uses it."""
+    source: SourceVideo | GenerationReference | None = None
+    """The clip that is made into another one."""
+    mode: str = ""
+    """How far a modified clip may leave its source, see `ray.MODES`."""
+    placement: Placement | None = None
+    """Where the source stands in a reframed picture; None: as large as it fits, in the middle."""
+    negative_prompt: str = ""
+    """What added sound shall not have."""
     take: int = 1
     """Ray has no seed. A new take is a new purchase; an old take is the clip already bought."""
 
@@ -150,9 +223,27 @@ class GenerationRequest:
         return tuple(frame for frame in frames if isinstance(frame, StillImage))
 
     @property
+    def uploads(self) -> tuple[Upload, ...]:
+        """The pictures and the film that a provider must be able to read."""
+        return (*self.stills, self.source) if isinstance(self.source, SourceVideo) else self.stills
+
+    @property
     def references(self) -> tuple[GenerationReference, ...]:
         """The earlier generations in the request."""
-        return tuple(frame for frame in self.keyframes if isinstance(frame, GenerationReference))
+        parts = (*self.keyframes, self.source)
+        return tuple(part for part in parts if isinstance(part, GenerationReference))
+
+    @property
+    def words(self) -> dict[str, str]:
+        """What the artist wrote, by the name of the input."""
+        return {"prompt": self.prompt, "negative_prompt": self.negative_prompt}
+
+    @property
+    def told(self) -> str:
+        """The request in a few words, for a price: `ray-2 at 720p, 5 s`."""
+        size = "" if self.resolution == AS_THE_SOURCE else f" at {self.resolution}"
+        what = f"{self.operation.words} with {self.model}" if self.operation.remakes else self.model
+        return f"{what}{size}, {self.duration} s"
 
     @property
     def keyframe_kinds(self) -> tuple[str, str]:
@@ -170,6 +261,14 @@ class GenerationRequest:
             later["middle_frames"] = [frame.identity() for frame in self.middle_frames]
         if self.enhance_prompt:
             later["enhance_prompt"] = True
+        if self.source is not None:
+            later["source"] = self.source.identity()
+        if self.mode:
+            later["mode"] = self.mode
+        if self.placement is not None:
+            later["placement"] = self.placement.identity()
+        if self.negative_prompt:
+            later["negative_prompt"] = self.negative_prompt
         return {
             "operation": self.operation.value,
             "model": self.model,

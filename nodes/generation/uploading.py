@@ -1,4 +1,4 @@
-"""Pictures to where a provider reads them: each once, however many shots use it."""
+"""Pictures and films to where a provider reads them: each once, however many shots use it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .errors import HostingRequired, JournalUnavailable
 from .fitting import Fitted, Limits, fitted, limits_of, named
 from .offer import Offer, Provider
 from .pictures import Pictures
-from .request import GenerationRequest, StillImage
+from .request import GenerationRequest, SourceVideo, StillImage
 from .sharing import Sharing
 from .waiting import Report
 
@@ -42,11 +42,12 @@ class Uploads:
 
     def told(self, provider: Provider, request: GenerationRequest) -> str:
         """Where the pictures of *request* are for *provider* and how long, for the person; empty for none."""
-        if provider.local or not request.stills:
+        if provider.local or not request.uploads:
             return ""
+        what = "pictures" if request.stills else "film"
         if not provider.takes_urls_only:
             # `upload_life` is how long we use a link again, which is no promise of when the picture is deleted.
-            stored = f"pictures at {provider.title}, which does not say for how long"
+            stored = f"{what} at {provider.title}, which does not say for how long"
             return stored if provider.upload_life else ""
         try:
             place = self._place(provider)
@@ -54,11 +55,11 @@ class Uploads:
             return ""
         hours = place.life / 3600
         long = f"{hours / 24:.0f} days" if hours > 48 else f"{hours:.0f} h"
-        return f"pictures at {place.title}, for {long}"
+        return f"{what} at {place.title}, for {long}"
 
     def possible(self, provider: Provider, request: GenerationRequest) -> bool:
         """Whether the pictures of *request* can be brought to *provider* from this machine. Sends nothing."""
-        if not (provider.takes_urls_only and request.stills):
+        if not (provider.takes_urls_only and request.uploads):
             return True
         try:
             self._place(provider)
@@ -78,9 +79,11 @@ class Uploads:
     ) -> Placed:
         """Bring the pictures of *request* to where *provider* reads them, each as large as it is taken there.
 
+        And its film, which goes as it is.
+
         Raises HostingRequired before anything is sent, UploadFailed, Interrupted.
         """
-        if provider.local or not request.stills:
+        if provider.local or not request.uploads:
             return Placed({})
         place = self._place(provider) if provider.takes_urls_only else None
         limits = [limits_of(offer, provider.title)]
@@ -115,17 +118,30 @@ class Uploads:
             given[sha256] = (
                 put() if alone else self._once(shelf, _form(sha256, each), life, put, clock, report)
             )
+        film = request.source
+        if isinstance(film, SourceVideo):
+
+            def put_film(film: SourceVideo = film) -> str:
+                report(f"uploading {film.width}x{film.height}, {film.size / 1e6:.0f} MB, to {where}")
+                if place is not None:
+                    return place.publish(film, self._credentials, clock)
+                with decoding(provider.label):
+                    return provider.upload_video(client, film)
+
+            clock.check()
+            life = life if place is not None else provider.video_life or life
+            given[film.sha256] = self._once(shelf, film.sha256, life, put_film, clock, report)
         return Placed(given, notes)
 
     def forget(self, provider: Provider, account: str, request: GenerationRequest) -> None:
         """Something went wrong with a clip from these pictures, perhaps with them: the next one uploads them anew."""
         with suppress(JournalUnavailable, HostingRequired):
-            if provider.local or not request.stills:
+            if provider.local or not request.uploads:
                 return
             place = self._place(provider) if provider.takes_urls_only else None
             name, _ = self._shelf(provider, place, account)
-            for still in request.stills:
-                self._pictures.forget(name, still.sha256)
+            for upload in request.uploads:
+                self._pictures.forget(name, upload.sha256)
 
     def _shelf(self, provider: Provider, place: hosting.Hosting | None, account: str) -> tuple[str, float]:
         """What uploads there are remembered under, and for how long; another account has none of them."""
@@ -159,7 +175,7 @@ class Uploads:
             # is on its way: shots that start together wait for the first of them.
             uploaded if life else put,
             clock,
-            lambda: report("another shot is uploading the same picture"),
+            lambda: report("another shot is uploading the same file"),
         )
 
     def _place(self, provider: Provider) -> hosting.Hosting:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..generation.errors import GenerationError, InsufficientCredits
@@ -50,7 +51,7 @@ class Fal(WebHosting):
             return InsufficientCredits(f"fal.ai has locked the account{answer.words}.")
         return None
 
-    def store(self, client: Client, content: bytes, media_type: str, name: str) -> str:
+    def store(self, client: Client, content: bytes | Path, media_type: str, name: str) -> str:
         """Ask for a place, then put the file there, without the key."""
         place = client.call(
             "POST",

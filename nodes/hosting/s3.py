@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..generation.errors import UploadFailed
 from ..generation.hosting import Hosting
+from ..generation.request import SourceVideo
 
 if TYPE_CHECKING:
     from ..generation.clock import Clock
     from ..generation.credentials import Credentials
-    from ..generation.request import StillImage
+    from ..generation.request import Upload
 
 URL_LIFE: Final = 24 * 3600
 """Seconds a link works: longer than any job waits in a provider's queue. Signatures allow at most 7 days."""
@@ -33,8 +34,8 @@ class S3(Hosting):
     life = URL_LIFE
     finds_again = True
 
-    def publish(self, still: StillImage, credentials: Credentials, clock: Clock) -> str:  # noqa: ARG002
-        """Put the picture there unless it is there already; the link works for `URL_LIFE` seconds."""
+    def publish(self, upload: Upload, credentials: Credentials, clock: Clock) -> str:  # noqa: ARG002
+        """Put the picture or film there unless it is there already; the link works for `URL_LIFE` seconds."""
         try:
             import boto3  # noqa: F401 - botocore alone is there where only Amazon's command line is installed
             import botocore.exceptions
@@ -45,17 +46,19 @@ class S3(Hosting):
             ) from None
         bucket = credentials.setting("LUMA_RAY_S3_BUCKET")
         prefix = credentials.setting("LUMA_RAY_S3_PREFIX").strip("/") or "luma-ray"
-        size = f"-{still.width}x{still.height}" if still.reduced_from else ""
-        place = {"Bucket": bucket, "Key": f"{prefix}/{still.original}{size}.{still.suffix}"}
+        what = "film" if isinstance(upload, SourceVideo) else "picture"
+        reduced = not isinstance(upload, SourceVideo) and upload.reduced_from
+        size = f"-{upload.width}x{upload.height}" if reduced else ""
+        place = {"Bucket": bucket, "Key": f"{prefix}/{upload.original}{size}.{upload.suffix}"}
         try:
             client = _client(credentials)
             if not _exists(client, place):
-                client.put_object(**place, Body=still.file, ContentType=still.media_type)
+                _put(client, place, upload)
             return str(client.generate_presigned_url("get_object", Params=place, ExpiresIn=URL_LIFE))
         except botocore.exceptions.ClientError as error:
             code = error.response.get("Error", {}).get("Code", "unknown")
             raise UploadFailed(
-                f"The bucket {bucket!r} did not take the picture ({code}). Nothing was billed. Check the bucket's "
+                f"The bucket {bucket!r} did not take the {what} ({code}). Nothing was billed. Check the bucket's "
                 "name, its region (LUMA_RAY_S3_REGION) and that the key may put and get objects."
             ) from None
         except (botocore.exceptions.BotoCoreError, ValueError) as error:
@@ -88,6 +91,19 @@ def _client(credentials: Credentials) -> Any:
                 retries={"total_max_attempts": 3, "mode": "standard"},
             ),
         )
+
+
+def _put(client: Any, place: dict[str, str], upload: Upload) -> None:
+    if not isinstance(upload, SourceVideo):
+        client.put_object(**place, Body=upload.file, ContentType=upload.media_type)
+        return
+    try:
+        with upload.path.open("rb") as file:
+            client.put_object(**place, Body=file, ContentType=upload.media_type)
+    except OSError as error:
+        raise UploadFailed(
+            f"The film could not be read ({error.strerror or type(error).__name__}). Nothing was sent or billed."
+        ) from None
 
 
 def _exists(client: Any, place: dict[str, str]) -> bool:

@@ -7,6 +7,7 @@ Contract: the `wavespeed` SDK 2.0.5 for the upload in two steps, WaveSpeedAI's d
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..generation.client import Client, decoding
@@ -40,7 +41,7 @@ class WaveSpeedStorage(WebHosting):
         """The `message` of an envelope."""
         return str(reply["message"])
 
-    def store(self, client: Client, content: bytes, media_type: str, name: str) -> str:
+    def store(self, client: Client, content: bytes | Path, media_type: str, name: str) -> str:
         """In two steps, as the SDK does; where that does not work, by the older form."""
         try:
             with decoding(self.title):
@@ -48,6 +49,8 @@ class WaveSpeedStorage(WebHosting):
         except (Unauthorized, InsufficientCredits):
             raise
         except GenerationError as error:
+            if isinstance(content, Path):
+                raise  # a form would hold the whole film in memory
             first = error
         try:
             with decoding(self.title):
@@ -58,8 +61,9 @@ class WaveSpeedStorage(WebHosting):
                 "bought, nothing was billed."
             ) from None
 
-    def _by_ticket(self, client: Client, content: bytes, media_type: str, name: str) -> str:
-        asked = {"filename": name, "size": len(content), "content_type": media_type}
+    def _by_ticket(self, client: Client, content: bytes | Path, media_type: str, name: str) -> str:
+        size = content.stat().st_size if isinstance(content, Path) else len(content)
+        asked = {"filename": name, "size": size, "content_type": media_type}
         ticket = self._data(client, client.call("POST", "api/v3/media/uploads", asked))
         upload, address = ticket["upload"], _address(ticket)
         if upload["method"].upper() != "PUT":
@@ -67,7 +71,7 @@ class WaveSpeedStorage(WebHosting):
         client.send_file(upload["url"], content, upload.get("headers"))
         return address
 
-    def _by_form(self, client: Client, content: bytes, media_type: str, name: str) -> str:
+    def _by_form(self, client: Client, content: bytes | Path, media_type: str, name: str) -> str:
         file = {"file": (name, content, media_type)}
         return _address(self._data(client, client.call("POST", "api/v3/media/upload/binary", files=file)))
 

@@ -159,6 +159,14 @@ def read(
     yield from _silence(left, form.channels)
 
 
+def of_clip(path: Path, line: clips.Timeline) -> Sound | None:
+    """The sound of a whole clip for another film as long; None if it has none. Raises BrokenClip."""
+    form = form_of(path)
+    if form is None:
+        return None
+    return Sound(form, read(path, line, 0, form.samples(line.frames, line.frame_rate), form))
+
+
 def of_audio(value: Any, frames: int, frame_rate: Fraction) -> Sound | None:
     """AUDIO {"waveform": [1, channels, samples], "sample_rate"} as the sound of that many pictures, or None.
 

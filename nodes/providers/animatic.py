@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING
 
 from ..generation.errors import Interrupted, InvalidInput
 from ..generation.offer import Completed, Job, Offer, Provider, Source, Status
-from ..generation.ray import ASPECT_RATIOS, CONCEPTS, MODELS, frame_size, proportion
-from ..generation.request import GenerationReference, GenerationRequest, Json, Keyframe, Operation
+from ..generation.ray import ASPECT_RATIOS, CONCEPTS, MODELS, MODES, SHORT_SIDE, frame_size, proportion
+from ..generation.remaking import Remaking
+from ..generation.request import (
+    AS_THE_SOURCE,
+    GenerationReference,
+    GenerationRequest,
+    Json,
+    Keyframe,
+    Operation,
+    SourceVideo,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,13 +28,39 @@ if TYPE_CHECKING:
 
     from ..generation.client import Client
     from ..generation.clock import Clock
+    from ..media.animatic import Remake
 
 _KINDS = ("none", "image", "generation")
 _KEYFRAMES = {
     Operation.TEXT_TO_VIDEO: {("none", "none")},
     Operation.IMAGE_TO_VIDEO: {("image", "none")},
     Operation.KEYFRAMES_TO_VIDEO: {("image", "image"), ("none", "image"), ("image", "none")},
-    Operation.EXTEND_VIDEO: {(a, b) for a in _KINDS for b in _KINDS if "generation" in (a, b)},
+    Operation.EXTEND_VIDEO: {(a, b) for a in _KINDS for b in _KINDS if {a, b} & {"generation"} and a != b},
+    Operation.INTERPOLATE_VIDEO: {("generation", "generation")},
+}
+_LOOKS = (Operation.MODIFY_VIDEO, Operation.REFRAME_VIDEO)
+"""Operations that take a first frame."""
+_SOURCES = frozenset({"video", "generation"})
+_LONGEST = 60
+"""Seconds of a film that is previewed; Ray takes 30 at most."""
+_REMAKING = {
+    # what is made from a clip: ratios, resolutions, what it may be
+    Operation.MODIFY_VIDEO: (
+        *((AS_THE_SOURCE,), (AS_THE_SOURCE, "360p", "540p", "720p", "1080p")),
+        Remaking(kinds=_SOURCES, longest=_LONGEST, modes=MODES),
+    ),
+    Operation.REFRAME_VIDEO: (
+        *(ASPECT_RATIOS, (AS_THE_SOURCE, "360p", "540p", "720p", "1080p")),
+        Remaking(kinds=_SOURCES, longest=_LONGEST, places=True),
+    ),
+    Operation.UPSCALE_VIDEO: (
+        *((AS_THE_SOURCE,), ("720p", "1080p", "4k")),
+        Remaking(kinds=frozenset({"generation"}), longest=_LONGEST, grows=True),
+    ),
+    Operation.ADD_AUDIO: (
+        *((AS_THE_SOURCE,), (AS_THE_SOURCE,)),
+        Remaking(kinds=frozenset({"generation"}), longest=_LONGEST, avoids=True),
+    ),
 }
 _SAME_SHAPE = 0.015
 """A crop to a ratio is off by up to a pixel or two; the clip has the ratio's own size all the same."""
@@ -65,6 +100,25 @@ class Animatic(Provider):
         )
         for model in MODELS
         for operation, kinds in _KEYFRAMES.items()
+    ) + tuple(
+        Offer(
+            model=model,
+            operation=operation,
+            endpoint="",
+            durations=(),
+            resolutions=resolutions,
+            aspect_ratios=ratios,
+            keyframes=frozenset(
+                {("none", "none")} | ({("image", "none")} if operation in _LOOKS else frozenset())
+            ),
+            prompt_length=(3, 6000),
+            prompt_optional=True,
+            image_sides=(16, 16384),
+            price_source=Source(where="this pack", day="2026-11-21"),
+            remaking=remaking,
+        )
+        for model in MODELS
+        for operation, (ratios, resolutions, remaking) in _REMAKING.items()
     )
 
     def encode(self, request: GenerationRequest, pictures: Mapping[str, str]) -> Json:  # noqa: ARG002
@@ -91,10 +145,16 @@ class Animatic(Provider):
     ) -> None:
         """Render the preview to *path*."""
         from ..media import images
-        from ..media.animatic import RenderStopped, Shot, render
+        from ..media.animatic import RenderStopped, Shot, remake, render
 
         if request is None:
             raise InvalidInput("A local preview is rendered again by queueing its graph; it is free.")
+        if request.source is not None:
+            try:
+                remake(_remake(request), path, progress=progress, stopped=lambda: clock.stopped)
+            except RenderStopped:
+                raise Interrupted("The preview was stopped; it is free.") from None
+            return
         first, last = (
             _picture(frame, at_end=end) for frame, end in zip(request.keyframes, (True, False), strict=True)
         )
@@ -122,6 +182,50 @@ class Animatic(Provider):
             render(shot, path, progress=progress, stopped=lambda: clock.stopped)
         except RenderStopped:
             raise Interrupted("The preview was stopped; it is free.") from None
+
+
+def _remake(request: GenerationRequest) -> Remake:
+    """What is rendered of a film that is made from a film."""
+    from ..media import images
+    from ..media.animatic import Remake
+
+    source, placement = request.source, request.placement
+    path = source.path if isinstance(source, SourceVideo) else source.clip if source is not None else None
+    if source is None or path is None:
+        raise InvalidInput("The clip to work on is not in the library; queue the graph that makes it first.")
+    shape = source.width / source.height
+    if request.aspect_ratio != AS_THE_SOURCE:
+        shape = proportion(request.aspect_ratio)
+    short = min(source.width, source.height)
+    if request.operation is Operation.REFRAME_VIDEO:
+        short = SHORT_SIDE["720p"]
+    size = frame_size(request.resolution, shape) if request.resolution in SHORT_SIDE else _sized(short, shape)
+    place = None
+    if placement is not None:
+        by = size[0] / placement.canvas[0], size[1] / placement.canvas[1]
+        left, top = round(placement.left * by[0]), round(placement.top * by[1])
+        place = (
+            *(left, top),
+            max(1, min(round(placement.width * by[0]), size[0] - left)),
+            max(1, min(round(placement.height * by[1]), size[1] - top)),
+        )
+    return Remake(
+        source=path,
+        width=size[0],
+        height=size[1],
+        place=place,
+        mode=request.mode,
+        prompt=request.prompt,
+        first_frame=images.pixels(request.stills[0]) if request.stills else None,
+        sounds=request.operation is Operation.ADD_AUDIO,
+    )
+
+
+def _sized(short: int, shape: float) -> tuple[int, int]:
+    """A frame as large as the source, and not larger than a preview has to be: both sides even."""
+    even = max(2, min(short, SHORT_SIDE["1080p"]) // 2 * 2)
+    long = max(2, 2 * round(even * max(shape, 1 / shape) / 2))
+    return (long, even) if shape >= 1 else (even, long)
 
 
 def _picture(frame: Keyframe | None, *, at_end: bool) -> npt.NDArray[np.uint8] | None:

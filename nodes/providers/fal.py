@@ -6,7 +6,9 @@ a live call.
 
 fal has no status for a failure: a job that failed is COMPLETED, its result is the error, and only errors of fal's
 own platform are in the status too. fal repeats what its runners fail at, up to ten times, by itself and unpaid.
-Each model also has .../modify (a video in another style) and .../reframe (in another ratio); neither is offered yet.
+
+Modify and reframe: the same types; that ray-2 has a modify too, which they lack, is what others saw. Which films are
+taken, how long a prompt may be and that none is needed, is Luma's own (inferred).
 """
 
 from __future__ import annotations
@@ -40,7 +42,16 @@ from ..generation.offer import (
     Source,
     Status,
 )
-from ..generation.request import GenerationRequest, Json, Operation, StillImage
+from ..generation.ray import ASPECT_RATIOS, MODES
+from ..generation.remaking import MEGABYTE, Remaking, Tariff
+from ..generation.request import (
+    AS_THE_SOURCE,
+    GenerationRequest,
+    Json,
+    Operation,
+    SourceVideo,
+    StillImage,
+)
 
 if TYPE_CHECKING:
     from ..generation.client import Answer, Client
@@ -68,6 +79,44 @@ _KEYFRAMES: Final = {
 # fal documents `loop` for every endpoint; that Luma's own rule holds there too, never with a last frame, is inferred.
 _LOOPS: Final = frozenset({("none", "none"), ("image", "none")})
 
+_FILM: Final = frozenset({"video"})
+_LARGEST: Final = 100 * MEGABYTE
+_REMAKING: Final = {
+    # (our model, operation): path, which films and for how much, where that was read
+    ("ray-2", Operation.MODIFY_VIDEO): (
+        "/modify",
+        Remaking(
+            kinds=_FILM,
+            longest=10,
+            largest=_LARGEST,
+            modes=MODES,
+            tariff=Tariff(per_second={AS_THE_SOURCE: Decimal("0.35")}),
+        ),
+        Source(where="third parties, citing fal.ai's model page", day="2026-11-20", unverified=True),
+    ),
+    ("ray-flash-2", Operation.MODIFY_VIDEO): (
+        "/modify",
+        Remaking(kinds=_FILM, longest=15, largest=_LARGEST, modes=MODES),
+        None,
+    ),
+    ("ray-2", Operation.REFRAME_VIDEO): (
+        "/reframe",
+        Remaking(kinds=_FILM, longest=10, largest=_LARGEST, places=True),
+        None,
+    ),
+    ("ray-flash-2", Operation.REFRAME_VIDEO): (
+        "/reframe",
+        Remaking(
+            kinds=_FILM,
+            longest=30,
+            largest=_LARGEST,
+            places=True,
+            tariff=Tariff(per_second={AS_THE_SOURCE: Decimal("0.06")}),
+        ),
+        Source(where="fal.ai/models/fal-ai/luma-dream-machine/ray-2-flash/reframe", day="2026-11-20"),
+    ),
+}
+
 WEEK: Final = 7 * 24 * 3600
 _LIFECYCLE: Final = {"X-Fal-Object-Lifecycle-Preference": json.dumps({"expiration_duration_seconds": WEEK})}
 """What an account sets decides how long fal's public addresses work; left alone, that is for ever. A week is what
@@ -75,7 +124,12 @@ fal's FAQ promises at least: time to collect a paid clip, and then nothing of it
 
 _ENDS: Final = {"status_url": "/status", "response_url": "", "cancel_url": "/cancel"}
 """What the answer to a submit calls its three addresses, and how they end."""
-_PLACES: Final = {"prompt": "the prompt", "image_url": "the first frame", "end_image_url": "the last frame"}
+_PLACES: Final = {
+    "prompt": "the prompt",
+    "image_url": "the first frame",
+    "end_image_url": "the last frame",
+    "video_url": "the film",
+}
 _NOT_BILLED: Final = "fal does not bill errors of its servers."
 _MAY_BE_BILLED: Final = (
     "fal bills finished clips, but by its FAQ a refused one may be charged when work on it had begun; the billing "
@@ -127,6 +181,21 @@ class Fal(Provider):
         )
         for model in _MODELS
         for operation, (path, kinds) in _KEYFRAMES.items()
+    ) + tuple(
+        Offer(
+            model=model,
+            operation=operation,
+            endpoint=f"{_APP}/{_MODELS[model]}{path}",
+            durations=(),
+            resolutions=(AS_THE_SOURCE,),
+            aspect_ratios=ASPECT_RATIOS if operation is Operation.REFRAME_VIDEO else (AS_THE_SOURCE,),
+            keyframes=frozenset({("none", "none"), ("image", "none")}),
+            prompt_length=(3, 5000),
+            prompt_optional=True,
+            price_source=source,
+            remaking=remaking,
+        )
+        for (model, operation), (path, remaking, source) in _REMAKING.items()
     )
 
     def sign(self, secrets: Mapping[str, Secret]) -> dict[str, str]:
@@ -157,7 +226,9 @@ class Fal(Provider):
         return None
 
     def encode(self, request: GenerationRequest, pictures: Mapping[str, str]) -> Json:
-        """The body; the model is in the path. Pictures are public URLs."""
+        """The body; the model is in the path. Pictures and films are public URLs."""
+        if isinstance(request.source, SourceVideo):
+            return _remake(request, pictures, pictures[request.source.sha256])
         body: Json = {"prompt": request.prompt, **luma_video.settings(request)}
         for name, frame in zip(("image_url", "end_image_url"), request.keyframes, strict=True):
             if isinstance(frame, StillImage):
@@ -190,6 +261,22 @@ class Fal(Provider):
         except Rejected:
             return "impossible"  # 400: it is finished, the clip is there. 404: nobody knows it.
         return "asked"
+
+
+def _remake(request: GenerationRequest, pictures: Mapping[str, str], film: str) -> Json:
+    """The body for a film that is made from *film*."""
+    body: Json = {"video_url": film}
+    if request.operation is Operation.REFRAME_VIDEO:
+        body["aspect_ratio"] = request.aspect_ratio
+    if request.mode:
+        body["mode"] = request.mode
+    if request.placement is not None:
+        body.update(luma_video.place(request.placement, sized=False))
+    if request.prompt.strip():
+        body["prompt"] = request.prompt
+    for still in request.stills:
+        body["image_url"] = pictures[still.sha256]
+    return body
 
 
 def _verdict(answer: Answer, types: set[str]) -> GenerationError | None:

@@ -1,7 +1,8 @@
 """Luma's own Dream Machine API v1: https://docs.lumalabs.ai/docs/video-generation.
 
 Contract: Luma's OpenAPI "Dream Machine API" 1.1.0 and the `lumaai` SDK 1.21.0, read 2026-11-20; error texts
-and billing of failures from Luma's docs (Errors, FAQ), same day. Not verified by a live call.
+and billing of failures from Luma's docs (Errors, FAQ), the limits and prices of films to modify or reframe from its
+pages on these, same day. Not verified by a live call.
 """
 
 from __future__ import annotations
@@ -28,8 +29,16 @@ from ..generation.offer import (
     Status,
     Unanswered,
 )
-from ..generation.ray import ASPECT_RATIOS, CONCEPTS
-from ..generation.request import GenerationRequest, Json
+from ..generation.ray import ASPECT_RATIOS, CONCEPTS, MODES
+from ..generation.remaking import MEGABYTE, Remaking, Tariff
+from ..generation.request import (
+    AS_THE_SOURCE,
+    GenerationReference,
+    GenerationRequest,
+    Json,
+    Operation,
+    SourceVideo,
+)
 
 if TYPE_CHECKING:
     from ..generation.client import Client
@@ -38,6 +47,8 @@ if TYPE_CHECKING:
 _PRICE_SOURCE: Final = Source(
     where="two public copies of lumalabs.ai's price table", day="2026-11-20", unverified=True
 )
+_MODIFY_PRICES: Final = Source(where="docs.lumalabs.ai/docs/modify-video", day="2026-11-21")
+"""By the million pixels; that these are the film's own is inferred from its example."""
 _PRICES: Final = {
     # (model, seconds): USD for each of Luma's resolutions
     ("ray-2", 5): ("0.40", "0.71", "0.86", "0.96"),
@@ -45,6 +56,79 @@ _PRICES: Final = {
     ("ray-flash-2", 5): ("0.14", "0.24", "0.39", "0.49"),
     ("ray-flash-2", 9): ("0.25", "0.44", "0.71", "0.89"),
 }
+
+_FILM: Final = frozenset({"video"})
+_OWN: Final = frozenset({"generation"})
+_REMADE: Final = {
+    # what is made from a clip: generation_type, endpoint, ratios, resolutions, kinds of keyframes
+    Operation.MODIFY_VIDEO: (
+        *("modify_video", "generations/video/modify", (AS_THE_SOURCE,), (AS_THE_SOURCE,)),
+        {("none", "none"), ("image", "none")},
+    ),
+    Operation.REFRAME_VIDEO: (
+        *("reframe_video", "generations/video/reframe", ASPECT_RATIOS, (AS_THE_SOURCE,)),
+        {("none", "none"), ("image", "none")},
+    ),
+    Operation.UPSCALE_VIDEO: (
+        *("upscale_video", "generations/{id}/upscale", (AS_THE_SOURCE,), ("720p", "1080p", "4k")),
+        {("none", "none")},
+    ),
+    Operation.ADD_AUDIO: (
+        *("add_audio", "generations/{id}/audio", (AS_THE_SOURCE,), (AS_THE_SOURCE,)),
+        {("none", "none")},
+    ),
+}
+_LARGEST: Final = 100 * MEGABYTE
+# Which size a clip may be upscaled from, and how long a prompt for sound may be, is not documented.
+_REMAKING: Final = {
+    ("ray-2", Operation.MODIFY_VIDEO): Remaking(
+        kinds=_FILM,
+        longest=10,
+        largest=_LARGEST,
+        modes=MODES,
+        tariff=Tariff(per_megapixel=Decimal("0.01582")),
+    ),
+    ("ray-flash-2", Operation.MODIFY_VIDEO): Remaking(
+        kinds=_FILM,
+        longest=15,
+        largest=_LARGEST,
+        modes=MODES,
+        tariff=Tariff(per_megapixel=Decimal("0.00544")),
+    ),
+    # "Same as cost of the models", which is per million pixels made; that these are the canvas's is inferred.
+    ("ray-2", Operation.REFRAME_VIDEO): Remaking(
+        kinds=_FILM,
+        longest=10,
+        largest=_LARGEST,
+        places=True,
+        tariff=Tariff(per_megapixel=Decimal("0.0064"), on_canvas=True),
+    ),
+    ("ray-flash-2", Operation.REFRAME_VIDEO): Remaking(
+        kinds=_FILM,
+        longest=30,
+        largest=_LARGEST,
+        places=True,
+        tariff=Tariff(per_megapixel=Decimal("0.0022"), on_canvas=True),
+    ),
+    **{
+        (model, Operation.UPSCALE_VIDEO): Remaking(
+            kinds=_OWN,
+            grows=True,
+            tariff=Tariff(
+                per_second={"720p": Decimal("0.06"), "1080p": Decimal("0.09"), "4k": Decimal("0.11")}
+            ),
+        )
+        for model in ("ray-2", "ray-flash-2")
+    },
+    **{
+        (model, Operation.ADD_AUDIO): Remaking(
+            kinds=_OWN, avoids=True, tariff=Tariff(per_second={AS_THE_SOURCE: Decimal("0.02")})
+        )
+        for model in ("ray-2", "ray-flash-2")
+    },
+}
+_OWN_CLIP: Final = "id"
+"""In a body that we keep: the clip that is upscaled or gets sound. It goes into the address, and is not sent."""
 
 _FAILURES: Final = {
     "contains blacklisted words": "Luma refused the prompt: it contains a word on Luma's list. Reword it.",
@@ -107,6 +191,21 @@ class Luma(Provider):
         )
         for model in ("ray-2", "ray-flash-2")
         for operation, kinds in luma_video.KEYFRAMES.items()
+    ) + tuple(
+        Offer(
+            model=model,
+            operation=operation,
+            endpoint=_REMADE[operation][1],
+            durations=(),
+            resolutions=_REMADE[operation][3],
+            aspect_ratios=_REMADE[operation][2],
+            keyframes=frozenset(_REMADE[operation][4]),
+            prompt_length=(0, 0) if operation is Operation.UPSCALE_VIDEO else (3, 5000),
+            prompt_optional=True,
+            price_source=_MODIFY_PRICES if operation is Operation.MODIFY_VIDEO else _PRICE_SOURCE,
+            remaking=remaking,
+        )
+        for (model, operation), remaking in _REMAKING.items()
     )
 
     def sign(self, secrets: Mapping[str, Secret]) -> dict[str, str]:
@@ -121,7 +220,9 @@ class Luma(Provider):
         return "; ".join(str(item["msg"]) for item in detail)
 
     def encode(self, request: GenerationRequest, pictures: Mapping[str, str]) -> Json:
-        """The create body; pictures are public URLs."""
+        """The create body; pictures and films are public URLs."""
+        if request.operation.remakes:
+            return _remake(request, pictures)
         body: Json = {
             "generation_type": "video",
             "model": request.model,
@@ -135,8 +236,10 @@ class Luma(Provider):
         return body
 
     def submit(self, client: Client, offer: Offer, body: Json, key: str) -> Job:  # noqa: ARG002
-        """POST /generations/video. Luma charges here and refunds what fails."""
-        return Job(id=_id(client.create(offer.endpoint, body)))
+        """POST /generations/video and its likes. Luma charges here and refunds what fails."""
+        sent = {name: value for name, value in body.items() if name != _OWN_CLIP}
+        path = offer.endpoint.format(id=quote(body.get(_OWN_CLIP, ""), safe=""))
+        return Job(id=_id(client.create(path, sent)))
 
     def status(self, client: Client, job: Job) -> Status:
         """GET /generations/{id}."""
@@ -155,8 +258,11 @@ class Luma(Provider):
     def reconcile(self, client: Client, create: Unanswered) -> Job | None:
         """Look through GET /generations for the request, created about then and not ours yet.
 
-        Of several that match, the one created closest to the time of the create.
+        Of several that match, the one created closest to the time of the create. Which clip was upscaled or got
+        sound is not in the echo of its request, so none of these is ever certain.
         """
+        if Operation(create.asked["operation"]) in (Operation.UPSCALE_VIDEO, Operation.ADD_AUDIO):
+            return None
         asked, since, known = create.asked, create.since, create.known
         matches: list[tuple[float, str]] = []
         offset = 0
@@ -193,9 +299,35 @@ def _all_older(listed: Sequence[Any], limit: float) -> bool:
     return newest is not None and oldest is not None and newest >= oldest and oldest < limit
 
 
+def _remake(request: GenerationRequest, pictures: Mapping[str, str]) -> Json:
+    """The body for a clip that is made from another one."""
+    kind, source = _REMADE[request.operation][0], request.source
+    body: Json = {"generation_type": kind}
+    if isinstance(source, GenerationReference):
+        body[_OWN_CLIP] = source.job_id
+    if isinstance(source, SourceVideo):
+        body.update(model=request.model, media={"url": pictures[source.sha256]})
+    if request.operation is Operation.REFRAME_VIDEO:
+        body["aspect_ratio"] = request.aspect_ratio
+    if request.operation is Operation.UPSCALE_VIDEO:
+        body["resolution"] = request.resolution
+    if request.mode:
+        body["mode"] = request.mode
+    if request.placement is not None:
+        body.update(luma_video.place(request.placement))
+    for still in request.stills:
+        body["first_frame"] = {"url": pictures[still.sha256]}
+    for name, words in (("prompt", request.prompt), ("negative_prompt", request.negative_prompt)):
+        if words.strip():
+            body[name] = words
+    return body
+
+
 def _same(item: Any, asked: Json) -> bool:
     """Whether a listed generation is what we asked for, by every field that Luma echoes."""
     echo = item.get("request") or {}
+    if Operation(asked["operation"]).remakes:
+        return _same_remake(item, echo, asked)
     expected = {
         "generation_type": "video",
         "model": asked["model"],
@@ -227,6 +359,37 @@ def _same(item: Any, asked: Json) -> bool:
         # Our hosting names pictures by their content; another host's link may say nothing about it.
         named = _CONTENT_HASH.search(theirs["url"]) if "image" in ours else None
         if named is not None and named.group() != ours["image"]:
+            return False
+    return True
+
+
+def _same_remake(item: Any, echo: Any, asked: Json) -> bool:
+    """As `_same`, of a film that was modified or reframed."""
+    place = asked.get("placement") or {}
+    expected = {
+        "generation_type": _REMADE[Operation(asked["operation"])][0],
+        "model": asked["model"],
+        "mode": asked.get("mode"),
+        "aspect_ratio": None if asked["aspect_ratio"] == AS_THE_SOURCE else asked["aspect_ratio"],
+        "resized_width": place.get("width"),
+        "x_start": place.get("left"),
+        "y_start": place.get("top"),
+    }
+    for name, value in expected.items():
+        if echo.get(name, item.get(name) if name == "model" else None) != value:
+            return False
+    if (echo.get("prompt") or "").strip() != asked["prompt"].strip():
+        return False
+    first, picture = echo.get("first_frame"), asked["first_frame"]
+    if (first is None) != (picture is None):
+        return False
+    links = [((echo.get("media") or {}).get("url"), asked["source"]["video"])]
+    if picture is not None:
+        links.append((first["url"], picture["image"]))
+    for link, ours in links:
+        # As above: a link that does not name its content says nothing about it, but a missing one does.
+        named = _CONTENT_HASH.search(link or "")
+        if not link or (named is not None and named.group() != ours):
             return False
     return True
 

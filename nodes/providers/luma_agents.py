@@ -6,7 +6,9 @@ handling, rate limits, pricing, FAQ) in a stored copy, the rest of them in publi
 refunds, prices, excluded combinations. That `aspect_ratio` is left out beside pictures is what ComfyUI 0.33 does
 (read 2026-11-20). Not verified by a live call.
 
-The same endpoint also takes `video_edit` and `video_reframe`.
+`video_edit` and `video_reframe`: the same SDK and ComfyUI's nodes (prices, and that an edit of up to 5 s is asked for
+as "5s", of more as "10s"). The price of an edit of more than 10 s is published nowhere. A reframe at 1080p "is still
+rolling out", so it is not offered. Films go through the Files API of the SDK.
 """
 
 from __future__ import annotations
@@ -14,21 +16,39 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from ..generation.answers import about, text
 from ..generation.credentials import redact
-from ..generation.errors import ContentRefused, ModelNotServed, ProviderUnavailable, Unauthorized
+from ..generation.errors import (
+    ContentRefused,
+    GenerationError,
+    Interrupted,
+    ModelNotServed,
+    ProviderUnavailable,
+    Unauthorized,
+    UploadFailed,
+)
 from ..generation.offer import Completed, Failed, Job, Offer, Pending, Provider, Source, Status
-from ..generation.ray import FRAMES_PER_SECOND
-from ..generation.request import GenerationReference, GenerationRequest, Json, Keyframe, Operation, StillImage
+from ..generation.ray import FRAMES_PER_SECOND, MODES
+from ..generation.remaking import MEGABYTE, Remaking, Tariff
+from ..generation.request import (
+    AS_THE_SOURCE,
+    GenerationReference,
+    GenerationRequest,
+    Json,
+    Keyframe,
+    Operation,
+    SourceVideo,
+    StillImage,
+)
 
 if TYPE_CHECKING:
     from ..generation.client import Answer, Client
     from ..generation.credentials import Secret
-    from ..generation.errors import GenerationError
 
 _RATIOS: Final = ("16:9", "9:16", "1:1", "4:3", "3:4", "21:9")
 _PRICES: Final = {
@@ -50,6 +70,28 @@ _MOST_BETWEEN: Final = 62
 _LARGE_PICTURE: Final = 4_000_000
 _LARGEST_PICTURE: Final = 50_000_000
 """Bytes; "target under 4 MB per image at JPEG quality 85-92" (FAQ), refused beyond 50 MB."""
+
+_EDITS: Final = {
+    # resolution: USD for up to 5 s and up to 10 s
+    "360p": ("0.54", "1.08"),
+    "540p": ("0.72", "1.44"),
+    "720p": ("1.08", "2.16"),
+    "1080p": ("2.16", "4.32"),
+}
+_REFRAMES: Final = {"360p": "0.03", "540p": "0.06", "720p": "0.12"}
+"""USD a second."""
+_REMAKE_SOURCE: Final = Source(
+    where="ComfyUI's own price badges for Ray 3.2, and fal.ai's page for the same edit",
+    day="2026-11-21",
+    unverified=True,
+)
+_SOURCES: Final = frozenset({"video", "generation"})
+_LARGEST_FILM: Final = 200 * MEGABYTE
+"""As others report; the Files API itself takes 5 GiB."""
+_FILE_LIFE: Final = 24 * 3600
+"""Seconds after which Luma may delete an uploaded film."""
+_LONGEST_INGEST: Final = 300.0
+"""Seconds in which an uploaded film is ready, or is given up."""
 
 _REFUNDED: Final = "Luma refunds a generation that fails in this way."
 _FAILURES: Final = {
@@ -108,6 +150,30 @@ def _offer(
     )
 
 
+def _remake_offer(
+    operation: Operation,
+    remaking: Remaking,
+    resolutions: tuple[str, ...],
+    ratios: tuple[str, ...],
+    kinds: set[tuple[str, str]],
+) -> Offer:
+    return Offer(
+        model="ray-3.2",
+        operation=operation,
+        endpoint="generations",
+        durations=(),
+        resolutions=resolutions,
+        aspect_ratios=ratios,
+        keyframes=frozenset(kinds),
+        prompt_length=(1, 6000),
+        image_sides=(1, 8000),
+        image_bytes=_LARGEST_PICTURE,
+        image_lossless_bytes=_LARGE_PICTURE,
+        price_source=_REMAKE_SOURCE,
+        remaking=remaking,
+    )
+
+
 class LumaAgents(Provider):
     """Luma's own current API; keys (luma-api-...) from platform.lumalabs.ai.
 
@@ -121,6 +187,7 @@ class LumaAgents(Provider):
     base_url = "https://agents.lumalabs.ai/v1"
     base_url_variable = "LUMA_BASE_URL"
     secrets = ("LUMA_AGENTS_API_KEY",)
+    video_life = _FILE_LIFE / 2
     cancel_notice = "cannot cancel a job that is running: it finishes there and is billed."
     # A loop is never 10 s long, so loops have offers of their own.
     offers = (
@@ -141,6 +208,38 @@ class LumaAgents(Provider):
             {("generation", "none"), ("none", "generation")},
             loops={("generation", "none")},
             resolutions=("540p", "720p", "1080p"),
+        ),
+        _remake_offer(
+            Operation.MODIFY_VIDEO,
+            Remaking(
+                kinds=_SOURCES,
+                longest=18,
+                largest=_LARGEST_FILM,
+                modes=MODES,
+                tariff=Tariff(
+                    steps={
+                        (resolution, upto): Decimal(usd)
+                        for resolution, prices in _EDITS.items()
+                        for upto, usd in zip((5, 10), prices, strict=True)
+                    }
+                ),
+            ),
+            tuple(_EDITS),
+            (AS_THE_SOURCE,),
+            {("none", "none"), ("image", "none")},
+        ),
+        _remake_offer(
+            Operation.REFRAME_VIDEO,
+            Remaking(
+                kinds=_SOURCES,
+                longest=30,
+                largest=_LARGEST_FILM,
+                places=True,
+                tariff=Tariff(per_second={size: Decimal(usd) for size, usd in _REFRAMES.items()}),
+            ),
+            tuple(_REFRAMES),
+            _RATIOS,
+            {("none", "none")},
         ),
     )
 
@@ -188,8 +287,43 @@ class LumaAgents(Provider):
         """The picture itself, as a data: URI: it goes along inside the create. Nothing is sent yet."""
         return f"data:{still.media_type};base64,{base64.b64encode(still.file).decode('ascii')}"
 
+    def upload_video(self, client: Client, video: SourceVideo) -> str:
+        """POST /files for a place, PUT the film there, say that it is there, and wait until Luma has looked at it."""
+        expires = datetime.fromtimestamp(client.clock.now() + _FILE_LIFE, timezone.utc)
+        asked = {
+            "mime_type": video.media_type,
+            "size_bytes": video.size,
+            "filename": f"{video.sha256[:32]}.mp4",
+            "purpose": "input",
+            "expires_at": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        try:
+            given = client.call("POST", "files", asked)
+            name, place = text(given["id"]), given["upload"]
+            client.send_file(text(place["url"]), video.path, place.get("headers"))
+            path = f"files/{quote(name, safe='')}"
+            client.call("POST", f"{path}/complete")
+            until = client.clock.elapsed() + _LONGEST_INGEST
+            while (file := client.get(path))["state"] == "pending" and client.clock.elapsed() < until:
+                client.clock.check()
+                client.clock.sleep(1.0)
+        except Interrupted:
+            raise
+        except GenerationError as error:
+            raise UploadFailed(
+                f"The film could not be put at {self.title}: {error} No clip was bought, nothing was billed."
+            ) from None
+        if file["state"] == "ready":
+            return name
+        why = redact(str(file.get("failure_reason") or "it was not ready in time"))[:300].rstrip(".")
+        raise UploadFailed(
+            f"{self.title} did not take the film ({why}). No clip was bought, nothing was billed."
+        )
+
     def encode(self, request: GenerationRequest, pictures: Mapping[str, str]) -> Json:
         """The create body. The ratio goes along with a prompt alone: beside a picture the clip has its shape."""
+        if request.source is not None:
+            return _remake(request, request.source, pictures)
         video: Json = {"resolution": request.resolution, "duration": f"{request.duration}s"}
         body: Json = {"model": request.model, "type": "video", "prompt": request.prompt, "video": video}
         if request.loop:
@@ -227,6 +361,34 @@ class LumaAgents(Provider):
                 return _failed(reply.get("failure_code"), reply.get("failure_reason"))
             case unknown:
                 raise ValueError(f"unknown state {unknown!r}")
+
+
+def _remake(
+    request: GenerationRequest, source: SourceVideo | GenerationReference, pictures: Mapping[str, str]
+) -> Json:
+    """The create body for a film that is made from *source*."""
+    if isinstance(source, GenerationReference):
+        film = {"generation_id": source.job_id}
+    else:
+        film = {"file_id": pictures[source.sha256]}
+    video: Json = {"resolution": request.resolution}
+    body: Json = {"model": request.model, "prompt": request.prompt, "source": film, "video": video}
+    if request.operation is Operation.MODIFY_VIDEO:
+        video["duration"] = "5s" if source.seconds <= _ANCHORED + 0.05 else "10s"
+        video["edit"] = {"strength": request.mode}
+        if request.first_frame is not None:
+            video["start_frame"] = _reference(request.first_frame, pictures)
+        return {**body, "type": "video_edit"}
+    if request.placement is not None:
+        place = request.placement
+        wide, tall = place.canvas
+        video["source_position"] = {
+            "x_norm": round(place.left / wide, 6),
+            "y_norm": round(place.top / tall, 6),
+            "w_norm": round(place.width / wide, 6),
+            "h_norm": round(place.height / tall, 6),
+        }
+    return {**body, "type": "video_reframe", "aspect_ratio": request.aspect_ratio}
 
 
 def _reference(frame: Keyframe, pictures: Mapping[str, str]) -> Json:

@@ -5,8 +5,10 @@ read 2026-11-20; Replicate's OpenAPI file (the copy of 2026-04) and its pages on
 rate limits and billing, read 2026-11-21. Not verified by a live call.
 
 A model there is a model and a resolution: luma/ray-2-720p. Waiting with the request (`Prefer: wait`) is documented
-for creates only, and a create is not held: its id must be recorded at once. luma/modify-video and
-luma/reframe-video take clips as their input and are not offered here yet.
+for creates only, and a create is not held: its id must be recorded at once.
+
+luma/modify-video and luma/reframe-video do not say which model they are: that it is ray-2, and Luma's length of a
+prompt, is inferred. What their numbers mean, reframe-video's page says best (read 2026-11-21).
 """
 
 from __future__ import annotations
@@ -16,10 +18,13 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from ..generation import luma_video
 from ..generation.answers import about, text
+from ..generation.canvas import placement_of
 from ..generation.credentials import redact
 from ..generation.errors import (
     ContentRefused,
@@ -44,8 +49,17 @@ from ..generation.offer import (
     Status,
     Unanswered,
 )
-from ..generation.ray import ASPECT_RATIOS, CONCEPTS
-from ..generation.request import GenerationRequest, Json, Operation, StillImage
+from ..generation.ray import ASPECT_RATIOS, CONCEPTS, MODES
+from ..generation.remaking import MEGABYTE, Remaking, Tariff
+from ..generation.request import (
+    AS_THE_SOURCE,
+    GenerationRequest,
+    Json,
+    Operation,
+    SourceVideo,
+    StillImage,
+    Upload,
+)
 
 if TYPE_CHECKING:
     from ..generation.client import Answer, Client
@@ -68,8 +82,33 @@ _KEYFRAMES: Final = {
 _LOOPS: Final = frozenset({("none", "none"), ("image", "none")})
 _PROMPT_LENGTH: Final = (3, 5000)
 
+_LARGEST: Final = 100 * MEGABYTE
+_REMAKING: Final = {
+    # operation: name of the model there, ratios, which films and for how much, where that was read
+    Operation.MODIFY_VIDEO: (
+        *("modify-video", (AS_THE_SOURCE,)),
+        Remaking(
+            kinds=frozenset({"video"}),
+            longest=30,
+            largest=_LARGEST,
+            modes=MODES,
+            tariff=Tariff(per_megapixel=Decimal("0.019")),
+        ),
+        Source(
+            where="third parties, citing replicate.com/luma/modify-video", day="2026-11-20", unverified=True
+        ),
+    ),
+    Operation.REFRAME_VIDEO: (
+        *("reframe-video", ASPECT_RATIOS),
+        # The newer of two published versions takes 10 s, the older one 30 s.
+        Remaking(kinds=frozenset({"video"}), longest=10, largest=_LARGEST, places=True),
+        None,
+    ),
+}
+
 _HOUR: Final = 3600
-_PICTURES: Final = ("start_image", "end_image")
+_FILES: Final = ("start_image", "end_image", "video", "first_frame")
+_NUMBERS: Final = ("grid_position_x", "grid_position_y", "x_start", "x_end", "y_start", "y_end")
 _FILE: Final = re.compile(r"https?://[^?#]*/files/([\w-]+)")
 _RESETS: Final = re.compile(r"resets in ~(\d+)s")
 _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d)")
@@ -133,6 +172,23 @@ class Replicate(Provider):
         )
         for model in ("ray-2", "ray-flash-2")
         for operation, kinds in _KEYFRAMES.items()
+    ) + tuple(
+        Offer(
+            model="ray-2",
+            operation=operation,
+            endpoint="models/luma/{name}/predictions",
+            durations=(),
+            resolutions=(AS_THE_SOURCE,),
+            aspect_ratios=ratios,
+            keyframes=frozenset(
+                {("none", "none")} | ({("image", "none")} if remaking.modes else frozenset())
+            ),
+            prompt_length=_PROMPT_LENGTH,
+            prompt_optional=True,
+            price_source=source,
+            remaking=remaking,
+        )
+        for operation, (_, ratios, remaking, source) in _REMAKING.items()
     )
 
     def sign(self, secrets: Mapping[str, Secret]) -> dict[str, str]:
@@ -178,23 +234,31 @@ class Replicate(Provider):
         A small picture could go along as a data: URL. But only a file carries our hash of its pixels, by which
         `reconcile` knows a job again.
         """
-        named = {"metadata": json.dumps({"picture": still.original})}
-        file = (f"{still.original[:32]}.{still.suffix}", still.file, still.media_type)
+        return self._uploaded(client, still, still.file)
+
+    def upload_video(self, client: Client, video: SourceVideo) -> str:
+        """POST /files, which takes up to 100 MB."""
+        return self._uploaded(client, video, video.path)
+
+    def _uploaded(self, client: Client, upload: Upload, content: bytes | Path) -> str:
+        named = {"metadata": json.dumps({"picture": upload.original})}
+        form = {"content": (f"{upload.original[:32]}.{upload.suffix}", content, upload.media_type)}
         try:
-            reply = client.call("POST", _at(client, "files"), named, files={"content": file})
+            reply = client.call("POST", _at(client, "files"), named, files=form)
         except GenerationError as error:
+            what = "film" if isinstance(upload, SourceVideo) else "picture"
             raise UploadFailed(
-                f"The picture could not be put at Replicate: {error} No clip was bought, nothing was billed."
+                f"The {what} could not be put at Replicate: {error} No clip was bought, nothing was billed."
             ) from None
         return text(reply["urls"]["get"])
 
     def encode(self, request: GenerationRequest, pictures: Mapping[str, str]) -> Json:
-        """The name of the model, and its input; pictures are addresses of files at Replicate."""
+        """The name of the model, and its input; pictures and films are addresses of files at Replicate."""
         asked = request.describe()
         sent = _without_pictures(asked)
-        for name, frame in zip(_PICTURES, request.keyframes, strict=True):
-            if isinstance(frame, StillImage):
-                sent[name] = pictures[frame.sha256]
+        if request.placement is not None:
+            sent.update(luma_video.place(request.placement, sized=False))
+        sent.update({name: pictures[sha256] for name, sha256 in _files(asked).items()})
         return {"name": _name(asked), "input": sent}
 
     def submit(self, client: Client, offer: Offer, body: Json, key: str) -> Job:  # noqa: ARG002
@@ -288,11 +352,27 @@ def _address(client: Client, job: Job, kind: str, rest: str) -> str:
 
 
 def _name(asked: Json) -> str:
-    return f"{asked['model']}-{asked['resolution']}"
+    remade = _REMAKING.get(Operation(asked["operation"]))
+    return remade[0] if remade else f"{asked['model']}-{asked['resolution']}"
+
+
+def _files(asked: Json) -> dict[str, str]:
+    """The fields of the input that are files, with the hash of what is in them."""
+    first, last = asked["first_frame"], asked["last_frame"]
+    if "source" in asked:
+        given = {"video": asked["source"].get("video"), "first_frame": first and first["image"]}
+    else:
+        given = {"start_image": first and first["image"], "end_image": last and last["image"]}
+    return {name: sha256 for name, sha256 in given.items() if sha256}
 
 
 def _without_pictures(asked: Json) -> Json:
-    """The input for a request as the journal holds it."""
+    """The input for a request as the journal holds it, but for its files and the place of a film."""
+    if "source" in asked:
+        told = {"prompt": asked["prompt"].strip() and asked["prompt"], "mode": asked.get("mode")}
+        ratio = asked["aspect_ratio"]
+        told["aspect_ratio"] = None if ratio == AS_THE_SOURCE else ratio
+        return {name: value for name, value in told.items() if value}
     sent = {name: asked[name] for name in ("prompt", "duration", "aspect_ratio", "loop")}
     return {**sent, "concepts": asked["concepts"]} if asked["concepts"] else sent
 
@@ -311,17 +391,15 @@ def _listed(client: Client, since: float) -> Iterator[Any]:
 def _same(client: Client, theirs: Any, asked: Json) -> bool | None:
     """Whether an input is what we sent; None where that cannot be seen."""
     given = {name: value for name, value in theirs.items() if value not in (None, [])}
-    pictures = [given.pop(name, None) for name in _PICTURES]
-    if given != _without_pictures(asked):
+    ours = _files(asked)
+    pictures = {name: given.pop(name) for name in _FILES if name in given}
+    place = asked.get("placement")
+    numbers = {name: given.pop(name) for name in _NUMBERS if name in given}
+    if given != _without_pictures(asked) or set(pictures) != set(ours):
         return False
-    ours = (asked["first_frame"], asked["last_frame"])
-    if [told is None for told in pictures] != [frame is None for frame in ours]:
+    if numbers != (luma_video.place(placement_of(place), sized=False) if place else {}):
         return False
-    pairs = [
-        (_pixels(client, told), frame["image"])
-        for told, frame in zip(pictures, ours, strict=True)
-        if frame is not None
-    ]
+    pairs = [(_pixels(client, told), ours[name]) for name, told in pictures.items()]
     if any(found not in (None, wanted) for found, wanted in pairs):
         return False
     return None if any(found is None for found, _ in pairs) else True

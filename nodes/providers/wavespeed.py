@@ -6,7 +6,8 @@ Contract: its pages on the four models, error codes, predictions, deleting, bill
 
 An answer is an envelope {code, message, data}, and one of HTTP 200 with another code is an error. The error codes are
 documented for tasks that failed (`data.code`); that a create is refused with the same ones is inferred.
-`luma/modify-video` is served too and not offered here.
+`luma/modify-video`: wavespeed.ai/docs/docs-api/luma/luma-modify-video, read 2026-11-21. That it is ray-2 is inferred.
+Its page shows $0.095 for a run and does not say of how many seconds, so the price counts as unknown.
 """
 
 from __future__ import annotations
@@ -43,7 +44,16 @@ from ..generation.offer import (
     Status,
     Unanswered,
 )
-from ..generation.request import GenerationRequest, Json, Operation, StillImage
+from ..generation.ray import MODES
+from ..generation.remaking import MEGABYTE, Remaking
+from ..generation.request import (
+    AS_THE_SOURCE,
+    GenerationRequest,
+    Json,
+    Operation,
+    SourceVideo,
+    StillImage,
+)
 
 if TYPE_CHECKING:
     from ..generation.client import Client
@@ -51,6 +61,7 @@ if TYPE_CHECKING:
 
 _KEPT: Final = 7 * 24 * 3600
 _SIZES: Final = {"16:9": "1280*720", "9:16": "720*1280"}
+_MODIFY: Final = "luma/modify-video"
 _PATHS: Final = {"ray-2": "luma/ray-2", "ray-flash-2": "luma/ray-2-flash"}
 _OPERATIONS: Final = {
     Operation.TEXT_TO_VIDEO: ("t2v", ("none", "none")),
@@ -118,22 +129,36 @@ class WaveSpeed(Provider):
     )
     typical_seconds = 59
     cancel_notice = "could not be asked to stop, or had ended the job already: it is billed there."
-    offers = tuple(
+    offers = (
+        *(
+            Offer(
+                model=model,
+                operation=operation,
+                endpoint=f"{path}-{kind}",  # each of the four has a page of its own
+                durations=(5, 10),
+                resolutions=("720p",),
+                aspect_ratios=tuple(_SIZES),
+                keyframes=frozenset({kinds}),
+                prompt_length=(1, 5000),  # Luma's own; WaveSpeedAI documents none
+                enhances=True,
+                prices=_PRICES[model],
+                price_source=_PRICE_SOURCES[model],
+            )
+            for model, path in _PATHS.items()
+            for operation, (kind, kinds) in _OPERATIONS.items()
+        ),
         Offer(
-            model=model,
-            operation=operation,
-            endpoint=f"{path}-{kind}",  # each of the four has a page of its own
-            durations=(5, 10),
-            resolutions=("720p",),
-            aspect_ratios=tuple(_SIZES),
-            keyframes=frozenset({kinds}),
-            prompt_length=(1, 5000),  # Luma's own; WaveSpeedAI documents none
-            enhances=True,
-            prices=_PRICES[model],
-            price_source=_PRICE_SOURCES[model],
-        )
-        for model, path in _PATHS.items()
-        for operation, (kind, kinds) in _OPERATIONS.items()
+            model="ray-2",
+            operation=Operation.MODIFY_VIDEO,
+            endpoint=_MODIFY,
+            durations=(),
+            resolutions=(AS_THE_SOURCE,),
+            aspect_ratios=(AS_THE_SOURCE,),
+            keyframes=frozenset({("none", "none"), ("image", "none")}),
+            prompt_length=(1, 5000),
+            prompt_optional=True,
+            remaking=Remaking(kinds=frozenset({"video"}), longest=30, largest=100 * MEGABYTE, modes=MODES),
+        ),
     )
 
     def sign(self, secrets: Mapping[str, Secret]) -> dict[str, str]:
@@ -170,7 +195,14 @@ class WaveSpeed(Provider):
         return None
 
     def encode(self, request: GenerationRequest, pictures: Mapping[str, str]) -> Json:
-        """The create body; pictures are public URLs."""
+        """The create body; pictures and films are public URLs."""
+        if isinstance(request.source, SourceVideo):
+            film: Json = {"video": pictures[request.source.sha256], "mode": request.mode}
+            if request.prompt.strip():
+                film["prompt"] = request.prompt
+            if isinstance(request.first_frame, StillImage):
+                film["first_frame"] = pictures[request.first_frame.sha256]
+            return film
         body: Json = {"prompt": request.prompt, **_settings(request)}
         if isinstance(request.first_frame, StillImage):
             body["image"] = pictures[request.first_frame.sha256]
@@ -185,6 +217,8 @@ class WaveSpeed(Provider):
         try:
             return self._created(client, offer, body)
         except _InvalidParameter as refused:
+            if "duration" not in body:
+                raise
             try:
                 return self._created(client, offer, {**body, "duration": str(body["duration"])})
             except _InvalidParameter:
@@ -219,7 +253,12 @@ class WaveSpeed(Provider):
             return "asked" if self._data(client, answer)["status"] == "deleted" else "impossible"
 
     def price(self, client: Client, offer: Offer, request: GenerationRequest) -> Decimal | None:
-        """POST /api/v3/model/price, with the settings that can change it; prompt and picture stay here."""
+        """POST /api/v3/model/price, with the settings that can change it; prompt and picture stay here.
+
+        Not of a film that is made over: its price goes by the film, which would have to be there first.
+        """
+        if request.source is not None:
+            return None
         asked = {"model_id": offer.endpoint, "inputs": _settings(request)}
         told = self._data(client, client.call("POST", "api/v3/model/price", asked))
         if told.get("currency", "USD") != "USD":
@@ -336,6 +375,14 @@ def _same(item: Any, asked: Json) -> bool:
     if not isinstance(told, dict):
         return False
     frame = asked["first_frame"]
+    if "source" in asked:
+        return (
+            str(told.get("prompt") or "").strip() == asked["prompt"].strip()
+            and told.get("mode", MODES[0]) == asked["mode"]
+            and asked["source"]["video"][:32] in str(told.get("video"))
+            and (frame is None) == (told.get("first_frame") is None)
+            and (frame is None or frame["image"][:32] in str(told["first_frame"]))
+        )
     return (
         str(told.get("prompt", "")).strip() == asked["prompt"].strip()
         and told.get("size", "1280*720") == _SIZES[asked["aspect_ratio"]]

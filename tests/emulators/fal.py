@@ -6,7 +6,8 @@ What only others report is marked with where; what nobody says is marked as infe
 
 fal's hosts are paths here: queue.fal.run is `/queue`, rest.fal.ai is `/rest`, v3.fal.media is `/cdn`. The queue
 takes every body and a runner judges it: what is wrong with a request is in its result, as TanStack/ai#396
-(2026-03-23) saw on the live service. Webhooks are checked and never called; modify and reframe are not served.
+(2026-03-23) saw on the live service. Webhooks are checked and never called. Modify and reframe are of the same
+types; that ray-2 has a modify too is what others saw, and which films are taken is Luma's own (inferred).
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from typing import Any
 from urllib.parse import quote
 
 from . import clips
-from .jobs import JobEmulator, Still, Trouble, Work
+from .jobs import MODES, PIXELS, JobEmulator, Still, Trouble, Work
 from .server import Fault, Refusal, Reply, Request, Route, file_reply, json_reply, utc
-from .shapes import Problem, Rule, Where, fields, flag, one_of, text, web_address
+from .shapes import Problem, Rule, Where, fields, flag, one_of, text, web_address, whole
 
 APP = "/queue/fal-ai/luma-dream-machine"
 USD = {"ray-2": 0.50, "ray-2-flash": 0.20}
@@ -73,7 +74,23 @@ BODIES: dict[str, Rule] = {
     "": fields({"prompt": text}, _SHARED),
     "image-to-video": fields({"prompt": text}, {**_SHARED, "image_url": _address, "end_image_url": _address}),
 }
+BODIES["modify"] = fields(
+    {"video_url": web_address}, {"prompt": text, "image_url": _address, "mode": one_of(*MODES)}
+)
+BODIES["reframe"] = fields(
+    {"video_url": web_address, "aspect_ratio": one_of("1:1", *ASPECT_RATIOS)},
+    {"prompt": text, "image_url": _address, **dict.fromkeys(PIXELS, whole)},
+)
 """The body of each endpoint below a model."""
+LONGEST = {
+    ("modify", "ray-2"): 10,
+    ("modify", "ray-2-flash"): 15,
+    ("reframe", "ray-2"): 10,
+    ("reframe", "ray-2-flash"): 30,
+}
+"""Seconds of a film."""
+REMADE_USD = {"modify": {"ray-2": 1.75, "ray-2-flash": 0.60}, "reframe": {"ray-2": 0.90, "ray-2-flash": 0.30}}
+"""For 5 s of 720p; charged before the length of the source is known."""
 
 
 @dataclass
@@ -193,8 +210,15 @@ class FalEmulator(JobEmulator):
             resolution=resolution,
             aspect_ratio=given.get("aspect_ratio", "16:9"),
             seconds=seconds,
-            usd=0.0 if refused else USD[model] * RESOLUTIONS[resolution] * times,
+            usd=0.0
+            if refused
+            else REMADE_USD[endpoint][model]
+            if endpoint in REMADE_USD
+            else USD[model] * RESOLUTIONS[resolution] * times,
             prompt=given.get("prompt", ""),
+            remake=endpoint if "video_url" in given else "",
+            media=given.get("video_url"),
+            longest=LONGEST.get((endpoint, model), 30),
             loop=given.get("loop", False),
             first=_still(given.get("image_url")),
             last=_still(given.get("end_image_url")),
@@ -276,6 +300,7 @@ class FalEmulator(JobEmulator):
         if work.failure == "moderation":
             return _moderated("prompt", work.prompt)
         name = "image_url" if isinstance(work.first, str) else "end_image_url"
+        name = "video_url" if isinstance(work.media, str) else name
         words = "Failed to download the file. Please check if the URL is accessible and try again."
         return _model_error([Problem(("body", name), "file_download_error", words)])
 
@@ -368,7 +393,9 @@ def _refusal(model: str, endpoint: str, body: Any) -> Reply | None:
         # Luma's own refusal, "Loop is not supported for keyframes"; that fal passes it on is inferred.
         words = "Loop is not supported for keyframes"
         return _model_error([Problem(("body", "loop"), "value_error", words)])
-    if len(body["prompt"].strip()) < 3:  # Luma's own limit; that it holds here is inferred
+    if (
+        body.get("prompt") is not None and len(body["prompt"].strip()) < 3
+    ):  # Luma's own limit; that it holds here is inferred
         words = "Prompt is too short, minimum length is 3 characters"
         return _model_error([Problem(("body", "prompt"), "string_too_short", words)])
     return None

@@ -21,6 +21,10 @@ from .server import Emulator, Fault, Refusal, Reply, Request, Route, file_reply,
 
 SHORT_SIDE = {"360p": 360, "540p": 540, "720p": 720, "1080p": 1080, "4k": 2160}
 ENDS = ("completed", "failed", "cancelled")
+LARGEST_FILM = 200_000_000
+MODES = tuple(f"{kind}_{level}" for kind in ("adhere", "flex", "reimagine") for level in (1, 2, 3))
+PIXELS = ("grid_position_x", "grid_position_y", "x_start", "x_end", "y_start", "y_end")
+"""Of a reframe, where it takes six numbers."""
 
 State = Literal["queued", "running", "completed", "failed", "cancelled"]
 Failure = str
@@ -56,6 +60,12 @@ class Work:
     loop: bool = False
     first: Still | Work | None = None
     last: Still | Work | None = None
+    remake: str = ""
+    """"modify" or "reframe", of a film that is made from `media`."""
+    media: Work | bytes | str | None = None
+    """A film that came with the request, that was made earlier, or the address where the provider fetches it."""
+    longest: float = 30.0
+    """Seconds of a film that is taken."""
     key: str = ""
     """The idempotency key it came with."""
     created_at: float = 0.0
@@ -94,6 +104,8 @@ class JobEmulator(Emulator):
     def __init__(self, *, credit_usd: float = 100.0, **options: Any) -> None:
         super().__init__(**options)
         self.credit_usd = credit_usd
+        self.fate = ""
+        """Words that decide how the next job ends, where its prompt has none, such as "doomed"."""
         self.creates: list[Work] = []
         """Every job that was created and charged, in order."""
         self.ledger: list[Entry] = []
@@ -144,6 +156,7 @@ class JobEmulator(Emulator):
                 raise Refusal(self.trouble("no money"))
             self.ledger.append(Entry(work.id, -work.usd))
             self.creates.append(work)
+            work.prompt, self.fate = f"{work.prompt} {self.fate}".strip(), ""
             self._jobs[work.id] = work
         if self.pace.seconds is not None:
             self.background(partial(self._run, work, self.pace.seconds))
@@ -259,6 +272,13 @@ class JobEmulator(Emulator):
                 place = getattr(work, name)
                 if isinstance(place, str):
                     setattr(work, name, clips.picture(self.fetched(place)))
+            if isinstance(work.media, str):
+                work.media = self.fetched(work.media)
+            if isinstance(work.media, bytes):
+                _, _, count = clips.edges(work.media)
+                # What is said of a film beyond the limits is documented nowhere: that it is unreadable is inferred.
+                if count > work.longest * clips.FRAMES_PER_SECOND + 1 or len(work.media) > LARGEST_FILM:
+                    return "unreadable"
         except (requests.RequestException, clips.Unreadable):
             return "unreadable"
         return ""
@@ -288,6 +308,8 @@ class JobEmulator(Emulator):
     # -- the pictures -------------------------------------------------------------------------------------
 
     def _render(self, work: Work) -> bytes:
+        if work.remake:
+            return self._remade(work)
         start = clips.edges(self.film(work.first))[1] if isinstance(work.first, Work) else work.first
         end = clips.edges(self.film(work.last))[0] if isinstance(work.last, Work) else work.last
         assert not isinstance(start, str)
@@ -298,6 +320,16 @@ class JobEmulator(Emulator):
         if work.loop:
             end = clips.edges(self.film(work.first))[0] if isinstance(work.first, Work) else start
         return clips.journey(work.number, size, work.seconds, start, end, closed=work.loop)
+
+    def _remade(self, work: Work) -> bytes:
+        media = self.film(work.media) if isinstance(work.media, Work) else work.media
+        assert isinstance(media, bytes)
+        first, _, _ = clips.edges(media)
+        if work.remake == "modify":
+            size = (first.width // 2 * 2, first.height // 2 * 2)
+            return clips.remade(media, size, clips.recoloured)
+        across, down = map(int, work.aspect_ratio.split(":"))
+        return clips.remade(media, self._size(work.resolution, across / down), clips.within)
 
     def _size(self, resolution: str, proportion: float) -> tuple[int, int]:
         """(width, height), both even. That the short side names the resolution is inferred."""

@@ -194,7 +194,7 @@ class LumaEmulator(JobEmulator):
 
     works = Generation
     prefix = "/dream-machine/v1"
-    create = ("POST", "/generations/video")
+    create = ("POST", "/generations/*")
     poll = ("GET", "/generations/{id}")
     asset = ("GET", "/assets/{id}.mp4")
     default_key = "luma-test-key"

@@ -7,8 +7,9 @@ say nothing, a comment marks the answer as inferred; all words of a 422 about a 
 SDK 0.5.0 against 0.3.0: `video.keyframes` with `keyframe_indexes` (1 to 64, also a single one), the resolution
 360p, the Files API and `file_id`, the type `layering`. Still no list, cancel or idempotency key for generations.
 
-Not served: image, image_edit, layering, video_edit and video_reframe, HDR (an account without HDR access), and the
-multipart form of an upload. Addresses of pictures must be https, as documented, except on this machine's loopback.
+Not served: image, image_edit, layering, HDR (an account without HDR access), the advanced controls and guide frames
+of an edit, and the multipart form of an upload. Addresses of pictures must be https, as documented, except on this
+machine's loopback.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import requests
 
 from . import clips
 from .clips import Picture
-from .jobs import Entry, Failure, JobEmulator, Still, Trouble, Work
+from .jobs import MODES, Entry, Failure, JobEmulator, Still, Trouble, Work
 from .server import Fault, Refusal, Reply, Request, Route, html_reply, json_reply, time_told, utc
 from .shapes import Problem, Rule, Where, fields, flag, items, one_of, text, uuid_text, web_address, whole
 
@@ -86,6 +87,11 @@ def _positive(value: Any, where: Where) -> Iterator[Problem]:
         yield Problem(where, "greater_than", "Input should be greater than 0")
 
 
+def _number(value: Any, where: Where) -> Iterator[Problem]:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        yield Problem(where, "float_type", "Input should be a valid number")
+
+
 def _time(value: Any, where: Where) -> Iterator[Problem]:
     try:
         time_told(value)
@@ -129,6 +135,41 @@ FILM = fields(
         ),
     },
 )
+_SIDE = dict.fromkeys(("x_norm", "y_norm", "w_norm", "h_norm"), _number)
+REMADE = fields(
+    {"prompt": text, "source": _REFERENCE},
+    {
+        "model": text,
+        "type": text,
+        "aspect_ratio": _optional(text),
+        "user_id": _optional(text),
+        "video": _optional(
+            fields(
+                optional={
+                    "resolution": _optional(one_of(*USD)),
+                    "duration": _optional(one_of(*SECONDS)),
+                    "start_frame": _REFERENCE,
+                    "source_position": _optional(fields(_SIDE)),
+                    "edit": _optional(
+                        fields(
+                            optional={"auto_controls": _optional(flag), "strength": _optional(one_of(*MODES))}
+                        )
+                    ),
+                }
+            )
+        ),
+    },
+)
+"""An edit or a reframe."""
+LONGEST_FILM = {"video_edit": 18, "video_reframe": 30}
+EDIT_USD = {
+    "360p": {"5s": 0.54, "10s": 1.08},
+    "540p": {"5s": 0.72, "10s": 1.44},
+    "720p": {"5s": 1.08, "10s": 2.16},
+    "1080p": {"5s": 2.16, "10s": 4.32},
+}
+REFRAME_USD = {"360p": 0.03, "540p": 0.06, "720p": 0.12, "1080p": 0.36}
+"""A second of output; charged as 5 s here, before the length of the source is known."""
 UPLOAD = fields(
     {"mime_type": text, "size_bytes": _positive},
     {
@@ -253,6 +294,8 @@ class LumaAgentsEmulator(JobEmulator):
     def _create(self, request: Request) -> Reply:
         window = self._admit()
         body = _film(request)
+        if body.get("type") in LONGEST_FILM:
+            return json_reply(self._view(self._remake(body)), 201, window)
         video = {name: value for name, value in (body.get("video") or {}).items() if value is not None}
         _refuse_combinations(video)
         frames = self._frames(video)
@@ -281,6 +324,62 @@ class LumaAgentsEmulator(JobEmulator):
         )
         return json_reply(self._view(work), 201, window)
 
+    def _remake(self, body: dict[str, Any]) -> Work:
+        """An edit or a reframe. All words of its refusals are inferred."""
+        kind = body["type"]
+        video = {name: value for name, value in (body.get("video") or {}).items() if value is not None}
+        edits, position = "edit" in video, video.get("source_position")
+        wrong = {
+            "video.edit is only valid for type 'video_edit'": edits and kind != "video_edit",
+            "video.source_position is only valid for type 'video_reframe'": position and kind == "video_edit",
+            "aspect_ratio is required for type 'video_reframe'": kind == "video_reframe"
+            and not body.get("aspect_ratio"),
+            "video_reframe at 1080p is coming soon": kind == "video_reframe"
+            and video.get("resolution") == "1080p",
+            "video.source_position: sides are up to 2.0": position
+            and not (0 < position["w_norm"] <= 2 and 0 < position["h_norm"] <= 2),
+        }
+        for detail, happens in wrong.items():
+            if happens:
+                raise refuse(detail, 422)
+        resolution, duration = video.get("resolution", "720p"), video.get("duration", "5s")
+        if "start_frame" in video:
+            self._referred("video.start_frame", video["start_frame"])
+        return self.accept(
+            id=str(uuid.uuid4()),
+            body=body,
+            model=body["model"],
+            resolution=resolution,
+            aspect_ratio=body.get("aspect_ratio") or "16:9",
+            seconds=SECONDS[duration],
+            usd=EDIT_USD[resolution][duration] if kind == "video_edit" else 5 * REFRAME_USD[resolution],
+            prompt=body["prompt"],
+            remake="modify" if kind == "video_edit" else "reframe",
+            media=self._source(body["source"]),
+            longest=LONGEST_FILM[kind],
+        )
+
+    def _source(self, reference: Mapping[str, Any]) -> Work | bytes:
+        """The film that a source stands for."""
+        given = [source for source in SOURCES if reference.get(source) is not None]
+        if len(given) != 1:
+            raise refuse(f"source: provide exactly one of {', '.join(map(repr, SOURCES))}")
+        if given[0] == "generation_id":
+            return self._earlier("source", reference["generation_id"])
+        if given[0] == "file_id":
+            file = self.files.get(reference["file_id"])
+            if file is None or file.state != "ready" or file.content is None:
+                raise refuse("source: file is not ready", 422)
+            return file.content
+        if not (reference.get("media_type") or "").startswith("video/"):
+            raise refuse("source: 'media_type' is required and must be video/*", 422)
+        if given[0] == "url":
+            return self.fetched(reference["url"])
+        try:
+            return clips.unpacked(reference["data"])
+        except clips.Unreadable:
+            raise refuse("source: invalid base64 data", 422) from None
+
     def _get(self, request: Request, id: str) -> Reply:
         return json_reply(self._view(self.looked_at(id)))
 
@@ -290,7 +389,7 @@ class LumaAgentsEmulator(JobEmulator):
         code, reason = self._failure(work) if failed else (None, None)
         return {
             "id": work.id,
-            "type": "video",
+            "type": work.body.get("type", "video"),
             "state": STATES[work.state],
             "model": work.model,
             "created_at": utc(work.created_at),
@@ -305,7 +404,7 @@ class LumaAgentsEmulator(JobEmulator):
         return next(told for word, told in FAILURES.items() if word in work.prompt.lower())
 
     def _fetch(self, work: Work) -> Failure:
-        if work.id in self._undecodable:
+        if work.id in self._undecodable or super()._fetch(work):
             return "unreadable"
         return "failed" if any(word in work.prompt.lower() for word in FAILURES) else ""
 
@@ -466,7 +565,7 @@ class LumaAgentsEmulator(JobEmulator):
     def _get_file(self, request: Request, id: str) -> Reply:
         file = self._known_file(id)
         if file.ingesting and file.state == "pending":
-            readable = file.content is not None and _decoded(file.content) is not None
+            readable = file.content is not None and _readable(file)
             file.state = "ready" if readable else "failed"
             file.failure_reason = None if readable else "The file could not be decoded"
         return json_reply(_file_view(file))
@@ -518,9 +617,9 @@ def _film(request: Request) -> dict[str, Any]:
         raise refuse(f"Unknown model: {model}")
     if kind not in MODELS[model]:
         raise refuse(f"Type '{kind}' is not supported for model '{model}'")
-    if kind != "video":
+    if kind not in ("video", *LONGEST_FILM):
         raise refuse(f"Type '{kind}' is not served by this emulator")
-    body = _checked(request, FILM)
+    body = _checked(request, FILM if kind == "video" else REMADE)
     if not 1 <= len(body["prompt"]) <= 6000:
         raise refuse("Prompt must be between 1 and 6000 characters")
     ratio = body.get("aspect_ratio")
@@ -582,6 +681,17 @@ def _decoded(content: bytes) -> Picture | None:
         return clips.picture(content)
     except clips.Unreadable:
         return None
+
+
+def _readable(file: File) -> bool:
+    content = file.content or b""
+    if not file.about["mime_type"].startswith("video/"):
+        return _decoded(content) is not None
+    try:
+        clips.edges(content)
+    except clips.Unreadable:
+        return False
+    return True
 
 
 def _signature(file: File) -> str:

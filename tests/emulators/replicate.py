@@ -1,4 +1,4 @@
-"""Replicate's HTTP API with Luma's four Ray 2 models, as it is documented, and nothing else.
+"""Replicate's HTTP API with Luma's four Ray 2 models, and two that change films, as it is documented, no more.
 
 Sources: replicate.com/luma/*/api and the changelog of 2025-10-16, read 2026-11-20; Replicate's OpenAPI file (the
 copy of 2026-04), its pages on predictions, files, rate limits and billing, and the `replicate` SDK 1.0.7, read
@@ -19,10 +19,10 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlencode
 
 from . import clips
-from .jobs import JobEmulator, Trouble, Work
+from .jobs import MODES, PIXELS, JobEmulator, Trouble, Work
 from .luma import ASPECT_RATIOS, CONCEPTS
 from .server import Fault, Refusal, Reply, Request, Route, html_reply, json_reply, time_told, utc
-from .shapes import Problem, Rule, Where, fields, flag, items, text, web_address
+from .shapes import Problem, Rule, Where, fields, flag, items, text, web_address, whole
 
 CENTS_A_SECOND: Final = {
     "ray-2-540p": 10.0,
@@ -104,6 +104,31 @@ _INPUT: Final = fields(
         "concepts": items(_among(*CONCEPTS)),
     },
 )
+# "Maximum video size is 100mb. Maximum video duration is 30 seconds." for modify-video; of reframe-video's two
+# published versions the newer one says 10 s.
+REMADE: Final = {"modify-video": ("modify", 30, 2.10), "reframe-video": ("reframe", 10, 0.90)}
+"""By name: what it does, the longest film in seconds, and USD for 5 s (nobody publishes what is charged when)."""
+_FILM_INPUTS: Final = {
+    "modify-video": fields(
+        {"video": _uri},
+        {
+            "prompt": text,
+            "first_frame": _uri,
+            "mode": _among(*MODES),
+            "video_url": _uri,  # these two are deprecated
+            "first_frame_url": _uri,
+        },
+    ),
+    "reframe-video": fields(
+        {"video": _uri},
+        {
+            "prompt": text,
+            "aspect_ratio": _among(*ASPECT_RATIOS),
+            "video_url": _uri,
+            **dict.fromkeys(PIXELS, whole),
+        },
+    ),
+}
 _BODY: Final = fields(
     {"input": _object},
     {
@@ -237,24 +262,28 @@ class ReplicateEmulator(JobEmulator):
     # -- predictions --------------------------------------------------------------------------------------
 
     def _create(self, request: Request, owner: str, name: str) -> Reply:
-        if owner != "luma" or name not in CENTS_A_SECOND:
+        if owner != "luma" or name not in (*CENTS_A_SECOND, *REMADE):
             raise Refusal(self.not_found())
         seconds, lifetime = _prefer(request), _cancel_after(request)
-        body = _checked(request)
+        body = _checked(request, _FILM_INPUTS.get(name, _INPUT))
         asked = body["input"]
         model, _, resolution = name.rpartition("-")
         duration = asked.get("duration", 5)
+        remake, longest, usd = REMADE.get(name, ("", 0, 0.0))
         work = self.accept(
             id=_id(),
             body=body,
             model=model,
-            resolution=resolution,
+            resolution="720p" if remake else resolution,
             aspect_ratio=asked.get("aspect_ratio", "16:9"),
             seconds=duration,
-            usd=round(CENTS_A_SECOND[name] * duration / 100, 4),
-            prompt=asked["prompt"],
+            usd=usd if remake else round(CENTS_A_SECOND[name] * duration / 100, 4),
+            prompt=asked.get("prompt", ""),
+            remake=remake,
+            media=asked.get("video"),
+            longest=longest,
             loop=asked.get("loop", False),
-            first=asked.get("start_image", asked.get("start_image_url")),
+            first=asked.get("first_frame" if remake else "start_image", asked.get("start_image_url")),
             last=asked.get("end_image", asked.get("end_image_url")),
         )
         if lifetime is not None:
@@ -323,7 +352,7 @@ class ReplicateEmulator(JobEmulator):
         times = {"started_at": course.started, "completed_at": course.ended, "deadline": course.deadline}
         return {
             "id": work.id,
-            "model": f"luma/{work.model}-{work.resolution}",
+            "model": f"luma/{work.remake}-video" if work.remake else f"luma/{work.model}-{work.resolution}",
             "version": "hidden",
             # Whether a data: URL is echoed as it came is not documented.
             "input": {} if removed else work.body["input"],
@@ -457,7 +486,7 @@ def _about_file(status: int, detail: str) -> Reply:
     return json_reply({"detail": detail}, status, {"Content-Type": "application/problem+json"})
 
 
-def _checked(request: Request) -> dict[str, Any]:
+def _checked(request: Request, shape: Rule) -> dict[str, Any]:
     """The body, if it has the documented shape.
 
     Refusing unknown fields is documented for the body. For the input it is inferred, and stricter than what
@@ -468,7 +497,7 @@ def _checked(request: Request) -> dict[str, Any]:
         raise Refusal(problem(400, "Bad request", "The request body is not JSON"))  # inferred
     problems = list(_BODY(body, ()))
     if isinstance(body, dict) and isinstance(body.get("input"), dict):
-        problems += _INPUT(body["input"], ("input",))
+        problems += shape(body["input"], ("input",))
     if problems:
         raise _invalid(problems)
     return dict(body)

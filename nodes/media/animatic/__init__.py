@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .camera import CAMERA_MOVES
+from .remake import Remake, remake
 from .render import RenderStopped, Shot, render
 
-__all__ = ["CAMERA_MOVES", "RenderStopped", "Shot", "render"]
+__all__ = ["CAMERA_MOVES", "Remake", "RenderStopped", "Shot", "remake", "render"]
