@@ -175,7 +175,7 @@ def test_importing_the_pack_loads_nothing_that_connects():
 # -- what a workflow can type ---------------------------------------------------------------------------------------
 
 
-PROMPTS = {"prompt", "negative_prompt", "sheet", "style", "parts", "negative_prompt"}
+PROMPTS = {"prompt", "negative_prompt", "sheet", "style", "parts"}
 
 
 def test_the_only_texts_of_a_workflow_are_prompts_an_id_and_the_name_of_an_export(tmp_path):
