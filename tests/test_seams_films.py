@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from fractions import Fraction
+
 import films
 import pytest
 import seam_clips
 from fakes import FakeClock, Reports
 from luma_ray.nodes.cutting import Cut
-from luma_ray.nodes.media import clips
+from luma_ray.nodes.generation.errors import InvalidInput
+from luma_ray.nodes.media import clips, seams
 from luma_ray.nodes.studio import Studio
 from seam_clips import Case, Drift
 
@@ -54,3 +57,15 @@ def test_a_film_from_before_seams_were_told_has_none_to_tell(cutting, join):
     film = join()
     film.with_suffix(".txt").unlink()
     assert cutting.seam_lines(film) == []
+
+
+@pytest.mark.parametrize("rate", [Fraction(1, 1000), Fraction(1, 4)])
+def test_a_rate_that_has_nothing_to_do_with_the_films_is_refused(tmp_path, rate):
+    parts = [
+        films.encode(films.scene(6, 96, 64, speed=3), tmp_path / f"{number}.mp4", rate=each)
+        for number, each in enumerate((Fraction(24), rate))
+    ]
+    with pytest.raises(InvalidInput, match="convert it first"):
+        seams.join(parts, tmp_path / "film.mp4")
+    with pytest.raises(InvalidInput, match="convert it first"):
+        seams.find(*reversed(parts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ..generation.errors import InvalidInput
 from . import clips
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _SAME_RATE = 1.0001
+_FURTHEST = 60
+"""Times by which rates may differ: a picture a second in a film of 60. Beyond it a few bytes claim hours of film."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,19 @@ class Reel:
 
 
 def reel(path: Path, rate: Fraction | None = None) -> Reel:
-    """The clip for a film of *rate* frames a second; None leaves its own. Raises BrokenClip."""
+    """The clip for a film of *rate* frames a second; None leaves its own.
+
+    Raises BrokenClip, InvalidInput (the rates have nothing to do with each other).
+    """
     line = clips.timeline(path)
     if rate is None or max(rate, line.frame_rate) / min(rate, line.frame_rate) <= _SAME_RATE:
         return Reel(path, line)
     count = max(1, round(line.frames * rate / line.frame_rate))
+    if max(rate, line.frame_rate) / min(rate, line.frame_rate) > _FURTHEST or count > clips.MOST_FRAMES:
+        raise InvalidInput(
+            f"{path} has {float(line.frame_rate):.3g} frames a second and the film {float(rate):.6g}: "
+            "convert it first."
+        )
     # Halves go down, so that a doubled rate shows each frame twice.
     places = tuple(
         min(-int((1 - 2 * number * line.frame_rate / rate) // 2), line.frames - 1) for number in range(count)
