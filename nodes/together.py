@@ -41,6 +41,14 @@ class Together:
         self._marks = (
             marks if named else [numbered(own.shot, number) for number in range(1, len(requests) + 1)]
         )
+        asked: set[tuple[str, int]] = set()
+        self._again: set[int] = set()
+        """Those that ask for what one before them asks for: one purchase for both."""
+        for number, request in enumerate(requests, 1):
+            wanted = request.fingerprint, request.take
+            if wanted in asked:
+                self._again.add(number)
+            asked.add(wanted)
         self.quotes = [self._quoted(number) for number in range(1, len(requests) + 1)]
         planned = [
             plan.Shot(
@@ -51,6 +59,7 @@ class Together:
                 marks=(self._marks[number - 1],),
             )
             for number, request in enumerate(requests, 1)
+            if number not in self._again
         ]
         plan.check(lifecycle, self._occasion.run, planned)
 
@@ -58,12 +67,19 @@ class Together:
     def bill(self) -> str:
         """What is bought and what is not: `shots 1, 3, 4 from the library; shot 2 new: $0.20 (fal)`."""
         here = [number for number, quote in enumerate(self.quotes, 1) if quote.recalled]
-        new = [number for number, quote in enumerate(self.quotes, 1) if not quote.recalled]
+        new = [
+            number
+            for number, quote in enumerate(self.quotes, 1)
+            if not quote.recalled and number not in self._again
+        ]
         words = [f"{self._named(here)} from the library"] if here else []
         if new:
             quotes = [self.quotes[number - 1] for number in new]
             sellers = ", ".join(dict.fromkeys(quote.provider for quote in quotes))
             words.append(f"{self._named(new)} new: {total(quotes)} ({sellers})")
+        again = [number for number in sorted(self._again) if not self.quotes[number - 1].recalled]
+        if again:
+            words.append(f"{self._named(again)} the same as one before")
         return "; ".join(words)
 
     def make(self, *, clock: Clock, report: Report) -> list[Clip]:

@@ -133,6 +133,19 @@ def test_a_bundle_shows_the_film_and_holds_nothing_of_its_maker(bench, monkeypat
     assert min(preview.width, preview.height) <= 360
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("the cat is in /home/annabelle/in/cat.png, see there", "the cat is in cat.png, see there"),
+        ("first\nC:\\Users\\annabelle\\cat.png\nlast", "first\ncat.png\nlast"),
+        ("file:///Users/annabelle/cat.png", "cat.png"),
+        ("(~/stills/cat.png)", "(cat.png)"),
+    ],
+)
+def test_a_place_in_the_midst_of_words_is_taken_out(tmp_path, words, told):
+    assert shared({"note": words}, Credentials(tmp_path)) == {"note": told}
+
+
 def test_prose_with_slashes_stays_as_it_is(tmp_path):
     words = "a fox / a bear, either\nor /both"
     assert shared({"prompt": words}, Credentials(tmp_path)) == {"prompt": words}

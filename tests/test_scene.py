@@ -14,13 +14,15 @@ from emulators.fal import FalEmulator
 from emulators.replicate import ReplicateEmulator
 from emulators.server import Fault
 from fakes import FakeClock, Reports
-from luma_ray.nodes.film import Settings
+from luma_ray.nodes.film import Settings, request_for
 from luma_ray.nodes.generation import errors
 from luma_ray.nodes.generation.ray import frame_count
+from luma_ray.nodes.generation.request import Operation
 from luma_ray.nodes.media import clips, images
 from luma_ray.nodes.screenplay import Scene
 from luma_ray.nodes.sheet import read
 from luma_ray.nodes.studio import Studio
+from luma_ray.nodes.together import Together
 
 FOX = Settings(resolution="540p", aspect_ratio="auto")
 THREE = "5 s | a fox wakes\n5 s | push_in | it runs\n5 s | it sleeps"
@@ -117,6 +119,13 @@ def test_another_take_of_one_shot_buys_that_shot_alone(place, quick):
     again = place.shoot()
     assert len(quick.creates) == 4
     assert again.notes[0] == "shots 1, 2, 3 from the library"
+
+
+def test_a_shot_that_is_there_twice_counts_once(place, quick):
+    place.studio.limits.change({"per_day": Decimal("0.20")})
+    fox = request_for(replace(FOX, prompt="a fox", aspect_ratio="16:9"), Operation.TEXT_TO_VIDEO)
+    shots = Together(place.studio.lifecycle, [fox, fox], "auto", word="shot")
+    assert shots.bill == "shot 1 new: $0.14 (luma); shot 2 the same as one before"
 
 
 def test_shots_are_made_at_the_same_time(place, luma):

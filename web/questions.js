@@ -58,7 +58,7 @@ function answers(id, again, created = false) {
   look.title = "Ask the provider whether the job exists. Sends and buys nothing.";
   there.title = "You saw the job on the provider's page: its clip is collected.";
   anew.title = "You looked on the provider's page, and there is no such job.";
-  return created ? [look, there] : [look, there, anew];
+  return created ? [look] : [look, there, anew];
 }
 
 /** @param {string} id such as "12:5" for a node in a subgraph */

@@ -19,6 +19,10 @@ SHORT_SIDE: Final = 360
 """Pixels of the preview's shorter side at most."""
 _GENERATION: Final = re.compile(r"\bray-\d{6}-[0-9a-f]{10}\b")
 _PLACE: Final = re.compile(r"^(?:[A-Za-z]:[\\/]|[\\/]{1,2}|~[\\/]|file:)")
+_WITHIN: Final = re.compile(
+    r"(?<!\w)(?:file:/*)?(?:[A-Za-z]:\\|\\\\|~/|/(?:home|Users|root|mnt|media|Volumes|tmp|opt|var)/)[^\s\"'<>|]+"
+)
+"""A place in the midst of words."""
 _OURS: Final = "_linked"
 
 
@@ -73,7 +77,13 @@ def _words(text: str, credentials: Credentials) -> str:
         return ""
     text = _GENERATION.sub("", text)
     # Of a place on this machine the file's own name stays: the receiver's ComfyUI asks for that one.
-    return re.split(r"[\\/]", text)[-1] if _PLACE.match(text) and "\n" not in text else text
+    if _PLACE.match(text) and "\n" not in text:
+        return _last(text)
+    return _WITHIN.sub(lambda place: _last(place[0]), text)
+
+
+def _last(place: str) -> str:
+    return re.split(r"[\\/]", place)[-1]
 
 
 def _preview(film: Path, path: Path, stopped: Callable[[], bool]) -> None:
