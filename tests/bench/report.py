@@ -18,7 +18,8 @@ NOTHING = "-"
 
 ABOUT = (
     "Made by `make bench`; the raw figures are in [benchmarks.json](benchmarks.json). Each trial runs in a new "
-    "process, and those of a table take turns, round by round. Columns of ratios are medians of the ratios within a "
+    "process, which first touches as much memory as it will need, so that nobody waits for the machine to get it; "
+    "those of a table take turns, round by round. Columns of ratios are medians of the ratios within a "
     "round: on a shared machine times drift, ratios stay. Memory is the peak beyond what the process held when "
     "everything was imported. CPU seconds are those of all cores."
 )

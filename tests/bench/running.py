@@ -70,7 +70,8 @@ def once(trial: Trial, folder: Path | None = None) -> dict[str, dict[str, list[f
     free = _free_memory()
     if free is not None and trial.needs + SPARE > free:
         return f"it needs {trial.needs / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free"
-    command = [trial.python, str(TRIAL), trial.way, json.dumps(dict(trial.options)), str(trial.repeats)]
+    numbers = map(str, (trial.repeats, int(trial.needs)))
+    command = [trial.python, str(TRIAL), trial.way, json.dumps(dict(trial.options)), *numbers]
     began = time.monotonic()
     try:
         # No keys and no journal of whoever runs it.
