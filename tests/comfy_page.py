@@ -22,13 +22,13 @@ class Page:
 
     def __init__(self, pack: str) -> None:
         self.events: list[tuple[str, dict]] = []
-        self.routes_module = importlib.import_module(f"{pack}.routes")
+        self.door = importlib.import_module(f"{pack}.page.door")
         self.host_module = importlib.import_module(f"{pack}.host")
         table = web.RouteTableDef()
         server = self.server = SimpleNamespace(
             routes=table, send_sync=lambda event, data: self.events.append((event, data))
         )
-        self.collector = self.routes_module.register(server)
+        self.collector = importlib.import_module(f"{pack}.routes").register(server)
         app = web.Application()
         app.add_routes(table)
         self.loop = asyncio.new_event_loop()

@@ -94,7 +94,7 @@ def test_a_name_that_the_owner_trusts_is_served(door, monkeypatch):
 def asked(door, remote, method="POST", *, anywhere=False):
     headers = {"X-Luma-Ray": "1", "Host": "192.168.0.7:8188", "Origin": "http://192.168.0.7:8188"}
     request = SimpleNamespace(headers=headers, method=method, content_type="application/json", remote=remote)
-    door.routes_module.check(request, anywhere=anywhere)
+    door.door.check(request, anywhere=anywhere)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_another_machine_may_collect_and_decides_nothing_about_money_and_keys(do
     asked(door, remote, "GET", anywhere=True)
     asked(door, remote, anywhere=True)
     for method in ("GET", "POST"):
-        with pytest.raises(door.routes_module.Refused, match="ComfyUI's own machine"):
+        with pytest.raises(door.door.Refused, match="ComfyUI's own machine"):
             asked(door, remote, method)
     monkeypatch.setenv("LUMA_RAY_REMOTE_SETTINGS", "1")
     asked(door, remote)

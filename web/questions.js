@@ -1,6 +1,8 @@
 // Purchases that wait for an answer: on the node that asked, and all together in a window.
 import { app } from "../../scripts/app.js";
-import { ask, button, decided, make, opened } from "./talk.js";
+import { failed, nodeOf, toast } from "./canvas.js";
+import { button, decided, make, opened, styled } from "./dom.js";
+import { ask } from "./talk.js";
 
 const PANEL = "luma_ray_question";
 const GENERATION = /\bray-\d{6}-[0-9a-f]{10}\b/;
@@ -8,17 +10,6 @@ const GENERATION = /\bray-\d{6}-[0-9a-f]{10}\b/;
 const asking = new Map();
 /** Brings the window up to date, where it is open. */
 let refresh = () => {};
-
-/** @param {string} severity @param {string} summary @param {string} [detail] */
-export function toast(severity, summary, detail = "") {
-  app.extensionManager?.toast?.add?.({ severity, summary, detail, life: 12000 });
-  // Behind our window a toast is easily missed, and screen readers do not read it.
-  const status = document.querySelector("dialog [role=status]");
-  if (status) status.textContent = [summary, detail].filter(Boolean).join(": ");
-}
-
-/** @param {Error} error */
-export const failed = (error) => toast("error", "Luma Ray", error.message);
 
 /** @param {any} row */
 const isOpen = (row) => row.state === "uncertain" || row.state === "submitting";
@@ -59,17 +50,6 @@ function answers(id, again, created = false) {
   there.title = "You saw the job on the provider's page: its clip is collected.";
   anew.title = "You looked on the provider's page, and there is no such job.";
   return created ? [look] : [look, there, anew];
-}
-
-/** @param {string} id such as "12:5" for a node in a subgraph */
-function nodeOf(id) {
-  let graph = app.rootGraph ?? app.graph;
-  let node = null;
-  for (const part of String(id).split(":")) {
-    node = graph?.getNodeById?.(Number(part)) ?? null;
-    graph = node?.subgraph ?? null;
-  }
-  return node;
 }
 
 /** Whether *row* was bought by *node*, and not by one of the same number in another workflow. */
@@ -182,3 +162,10 @@ function item(row) {
     make("div", {}, ...acts),
   );
 }
+
+styled(`
+.luma-ray-panel { overflow: auto; }
+.luma-ray-question { padding: 6px 8px; border: 1px solid #b45309; border-radius: 6px; font-size: 12px; }
+.luma-ray-question p { margin: 0 0 6px; }
+.luma-ray-list section { padding: 8px 0; border-top: 1px solid var(--border-color, #666); }
+`);

@@ -1,6 +1,8 @@
 // Settings > Luma Ray: what may be spent, and keys. Nothing of it is kept in ComfyUI's settings or in this browser.
-import { ask, button, decided, make } from "./talk.js";
-import { failed, toast } from "./questions.js";
+import { app } from "../../scripts/app.js";
+import { failed, toast } from "./canvas.js";
+import { button, decided, make, styled } from "./dom.js";
+import { ask } from "./talk.js";
 
 const WORDS = { per_generation: "one clip", per_run: "one press of Queue", per_day: "a day", per_month: "a month" };
 const FROM = { environment: "from ComfyUI's environment", saved: "saved", missing: "not set" };
@@ -39,7 +41,7 @@ function filled(path, draw, ...last) {
   return element;
 }
 
-export const limits = () => {
+const limits = () => {
   /** The lines of providers without a limit, which are shown when they are asked for. @type {Map<string, Node[]>} */
   const others = new Map();
   const choice = make("select", { ariaLabel: "Limit a provider" }, make("option", { textContent: "Limit a provider...", value: "" }));
@@ -81,7 +83,7 @@ function limit(first) {
   return made.row;
 }
 
-export const keys = () =>
+const keys = () =>
   filled("keys", (first) => {
     let source = first.source;
     const made = line(`${first.for}: ${first.name}`, { type: "password" }, async (input) => {
@@ -100,3 +102,34 @@ export const keys = () =>
     show(first);
     return made.row;
   });
+
+styled(`
+.luma-ray-settings { display: grid; grid-template-columns: minmax(0, auto) 9em auto minmax(0, auto); gap: 6px 8px;
+  align-items: center; overflow-wrap: anywhere; }
+.luma-ray-settings > div { display: contents; }
+.luma-ray-settings > p, .luma-ray-settings select { grid-column: 1 / -1; justify-self: start; }
+.luma-ray-settings select, .luma-ray-settings input, .luma-ray-dialog input { min-width: 0; padding: 3px 6px; border-radius: 4px;
+  border: 1px solid var(--border-color, #666); background: var(--comfy-input-bg, #333); color: var(--input-text, #eee); }
+`);
+
+app.registerExtension({
+  name: "LumaRay.Settings",
+  settings: [
+    {
+      id: "LumaRay.Limits",
+      category: ["Luma Ray", "Spending", "Limits"],
+      name: "Spending limits (USD)",
+      tooltip: "Kept on this machine, outside workflows. Empty: no limit.",
+      type: limits,
+      defaultValue: null,
+    },
+    {
+      id: "LumaRay.Keys",
+      category: ["Luma Ray", "Keys", "Keys"],
+      name: "Keys",
+      tooltip: "Kept in ComfyUI's private user folder. A key goes in and is never shown again.",
+      type: keys,
+      defaultValue: null,
+    },
+  ],
+});
