@@ -18,10 +18,10 @@ NOTHING = "-"
 
 ABOUT = (
     "Made by `make bench`; the raw figures are in [benchmarks.json](benchmarks.json). Each trial runs in a new "
-    "process, which first touches as much memory as it will need, so that nobody waits for the machine to get it; "
-    "those of a table take turns, round by round. Columns of ratios are medians of the ratios within a "
+    "process, and those of a table take turns, round by round. Columns of ratios are medians of the ratios within a "
     "round: on a shared machine times drift, ratios stay. Memory is the peak beyond what the process held when "
-    "everything was imported. CPU seconds are those of all cores."
+    "everything was imported. What needs much of it is timed in a second process that has it ready, so that nobody "
+    "waits for the system to find it. CPU seconds are those of all cores."
 )
 
 Values = Mapping[str, Sequence[float]]

@@ -8,10 +8,10 @@ Runs in any Python, also ComfyUI's: nothing is imported here but the standard li
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import importlib
 import json
-import mmap
 import os
 import sys
 import time
@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 _STATUS = Path("/proc/self/status")
+HELD = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**62)}
+"""Environment in which the C library of Linux keeps freed memory for the process."""
 
 
 class Unavailable(Exception):
@@ -34,14 +36,15 @@ class Rows(dict[str, dict[str, list[float]]]):
 def measured(way: str, options: dict[str, Any], repeats: int = 1, needs: int = 0) -> Rows:
     """Seconds (`wall`, `cpu`) and, where the system tells, bytes (`memory`, `output`) of each repeat.
 
-    *needs*: bytes of memory that the machine has ready when it begins.
+    *needs*: bytes of memory that the process has ready when it begins.
     """
     module, _, name = way.partition(":")
     prepared = getattr(importlib.import_module(module), name)(**options)
     work, after = prepared if isinstance(prepared, tuple) else (prepared, lambda result: {})
     rows = Rows({"": {}})
     for _ in range(repeats):
-        _touch(needs)
+        if needs:
+            _touch(needs)
         found = _once(work, after)
         if isinstance(found, Rows):
             return found
@@ -66,18 +69,16 @@ def _once(work: Callable[[], Any], after: Callable[[Any], dict[str, float]]) -> 
 
 
 def _touch(size: int) -> None:
-    """Write *size* bytes and let them go: a virtual machine fetches what it gave back from its host, slowly.
+    """Have *size* bytes ready in this process, where `HELD` is its environment: it keeps what is freed.
 
-    Otherwise who measures first would pay for all. In huge pages and in small ones: they lie in different places.
+    Else what is measured is the system that finds memory, and a virtual machine fetches it from its host, slowly.
     """
-    private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
-    page = b"\1" * 2**20
-    for advice in ("MADV_HUGEPAGE", "MADV_NOHUGEPAGE"):
-        if size and hasattr(mmap, advice):
-            with mmap.mmap(-1, size, **private) as memory:
-                memory.madvise(getattr(mmap, advice))
-                for _ in range(size // len(page)):
-                    memory.write(page)
+    library = ctypes.CDLL(None)
+    library.malloc.restype = ctypes.c_void_p
+    memory = ctypes.c_void_p(library.malloc(ctypes.c_size_t(size)))
+    if memory.value:
+        ctypes.memset(memory, 1, size)
+        library.free(memory)
 
 
 def _cpu() -> float:
