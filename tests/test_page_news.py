@@ -7,7 +7,12 @@ from frontend.fixtures import ONE_RENDERER
 
 pytestmark = ONE_RENDERER
 
-ABOUT = {"id": "ray-261121-0123456789", "prompt": "a fox in the snow", "summary": "5 s of ray-2", "message": "Still."}
+ABOUT = {
+    "id": "ray-261121-0123456789",
+    "prompt": "a fox in the snow",
+    "summary": "5 s of ray-2",
+    "message": "Still.",
+}
 DIALOG = "dialog.luma-ray-dialog"
 
 

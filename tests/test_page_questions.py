@@ -44,7 +44,9 @@ def asked(page, seller, shot):
 
 
 def unfinished(page):
-    return page.ask("return (await api.fetchApi('/luma_ray/unfinished', { headers: { 'X-Luma-Ray': '1' } })).json()")
+    return page.ask(
+        "return (await api.fetchApi('/luma_ray/unfinished', { headers: { 'X-Luma-Ray': '1' } })).json()"
+    )
 
 
 def close_error(page):
@@ -54,7 +56,11 @@ def close_error(page):
 
 def test_the_question_stands_on_its_node_and_says_three_ways_on(page, asked):
     page.shot("question")
-    assert [page.count(BUTTON, words) for words in ("Look again", "It is there", "It was not created")] == [1, 1, 1]
+    assert [page.count(BUTTON, words) for words in ("Look again", "It is there", "It was not created")] == [
+        1,
+        1,
+        1,
+    ]
     (row,) = unfinished(page)
     assert row["id"] in page.see(PANEL)
 

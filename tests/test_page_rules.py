@@ -46,7 +46,9 @@ def test_a_script_imports_only_what_is_served(path):
 
 def test_a_page_boots_with_every_script_and_no_word_of_complaint(page):
     page.open()
-    loaded = page.ask("return performance.getEntriesByType('resource').map((each) => new URL(each.name).pathname)")
+    loaded = page.ask(
+        "return performance.getEntriesByType('resource').map((each) => new URL(each.name).pathname)"
+    )
     assert set(extensions()) <= set(loaded)
     later = [path for path in loaded if path.startswith(OURS) and path.endswith(".mjs")]
     assert later == [], "an .mjs is for what is opened on demand"

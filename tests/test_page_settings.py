@@ -35,7 +35,9 @@ def test_a_key_is_typed_saved_and_never_shown_again(settings):
     assert KEY not in kept
     assert KEY not in json.dumps(page.backend.settings)
     assert KEY not in page.ask("return document.documentElement.outerHTML")
-    assert page.ask("return [...document.querySelectorAll('input')].every((each) => !each.value.includes('luma-c'))")
+    assert page.ask(
+        "return [...document.querySelectorAll('input')].every((each) => !each.value.includes('luma-c'))"
+    )
     page.studio.credentials.save("LUMAAI_API_KEY", "")
 
 

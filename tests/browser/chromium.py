@@ -20,7 +20,12 @@ SIZE = (1600, 1000)
 OPTIONS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
     *("--remote-debugging-port=0", "--mute-audio", "--lang=en-US", "--force-color-profile=srgb"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions"),
+    *(
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-extensions",
+    ),
     *("--disable-background-timer-throttling", "--disable-renderer-backgrounding"),
     "--autoplay-policy=no-user-gesture-required",
     # No name but this machine's own is ever looked up: what a page asks of others fails at once, and is recorded.

@@ -29,13 +29,17 @@ class Request:
     url: str
     kind: str
     """Such as Fetch, Script, Image, Document."""
+    body: str
+    """What is sent, where it is text."""
     places: tuple[str, ...] = ()
     """The scripts that asked for it; the innermost first."""
 
     @property
     def stays_here(self) -> bool:
         """Whether it goes to this machine, or nowhere."""
-        return re.match(r"(https?|wss?)://(127\.0\.0\.1|localhost)[:/]|(data|blob|about):", self.url) is not None
+        return (
+            re.match(r"(https?|wss?)://(127\.0\.0\.1|localhost)[:/]|(data|blob|about):", self.url) is not None
+        )
 
 
 @dataclass
@@ -68,10 +72,14 @@ class Records:
             case "Network.requestWillBeSent":
                 asked, initiator = told["request"], told.get("initiator", {})
                 places = (*_places(initiator.get("stack")), *filter(None, [initiator.get("url")]))
-                self.requests.append(Request(asked["method"], asked["url"], told.get("type", ""), places))
+                self.requests.append(
+                    Request(
+                        asked["method"], asked["url"], told.get("type", ""), asked.get("postData", ""), places
+                    )
+                )
             case "Network.webSocketCreated":
                 places = _places(told.get("initiator", {}).get("stack"))
-                self.requests.append(Request("GET", told["url"], "WebSocket", places))
+                self.requests.append(Request("GET", told["url"], "WebSocket", "", places))
 
 
 def _places(stack: dict[str, Any] | None) -> tuple[str, ...]:

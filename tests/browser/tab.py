@@ -206,8 +206,9 @@ class Tab:
 
     def where(self, css: str, text: str | None = None, *, seconds: float = 10) -> Point:
         """The middle of a visible element, once nothing lies above it."""
-        found = self._until_found(css, text, f"const at = (await (async () => {{ {WHERE} }})()); "
-                                  "return at?.free && at", seconds)
+        found = self._until_found(
+            css, text, f"const at = (await (async () => {{ {WHERE} }})()); return at?.free && at", seconds
+        )
         return Point(found["x"], found["y"])
 
     def _until_found(self, css: str, text: str | None, then: str, seconds: float) -> Any:
@@ -235,4 +236,3 @@ class Tab:
             self._dragging.set()
         else:
             self._records.take(event, told)
-

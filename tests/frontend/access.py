@@ -63,7 +63,9 @@ def check(page: Page, *selectors: str) -> None:
                 page.zoom(zoom)
                 for each in findings(page, *selectors):
                     if each["impact"] in SERIOUS:
-                        found.append(f"{theme} {zoom * 100} % {each['impact']} {each['rule']}: {each['nodes'][:3]}")
+                        found.append(
+                            f"{theme} {zoom * 100} % {each['impact']} {each['rule']}: {each['nodes'][:3]}"
+                        )
     finally:
         page.zoom(1)
         page.theme("dark")

@@ -10,6 +10,12 @@ import pytest
 
 RENDERERS = ("canvas", "vue")
 """Litegraph's canvas, and Vue nodes ("Nodes 2.0")."""
+QUIET = {
+    "Comfy.TutorialCompleted": True,
+    "Comfy.Notification.ShowVersionUpdates": False,
+    "Comfy.Minimap.Visible": False,
+}
+"""Settings: no dialog at the first start, no question about releases on another machine, no map over the nodes."""
 ONE_RENDERER = pytest.mark.parametrize("renderer", ["canvas"], indirect=True, scope="module")
 """For a test of what is not on a node: once is enough."""
 
@@ -65,7 +71,7 @@ def backend(folder, settings, environment):
         private(patch, folder)
         for name, value in environment.items():
             patch.setenv(name, value)
-        with (Real if CHECKOUT else StandIn)(folder / "comfyui", settings) as running:
+        with (Real if CHECKOUT else StandIn)(folder / "comfyui", {**QUIET, **settings}) as running:
             yield running
 
 

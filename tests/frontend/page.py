@@ -24,7 +24,7 @@ const widget = (id, name) => node(id).widgets.find((each) => each.name === name)
 """
 READY = """
 return !!window.comfyAPI?.app?.app?.rootGraph && !!window.LiteGraph?.registered_node_types?.RayTextToVideo
-  && !!window.comfyAPI.app.app.extensionManager && !document.querySelector("#splash-loader");
+  && !!window.comfyAPI.app.app.extensionManager && !document.querySelector("#splash-loader, .p-blockui-mask");
 """
 CLEAN = """
 for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
@@ -57,7 +57,9 @@ class Page:
 
     def until(self, script: str, *given: Any, seconds: float = 20) -> Any:
         """*script* asked again until it returns something true."""
-        return self.tab.until(f"{NAMES} return await (async () => {{ {script} }})();", *given, seconds=seconds)
+        return self.tab.until(
+            f"{NAMES} return await (async () => {{ {script} }})();", *given, seconds=seconds
+        )
 
     @property
     def studio(self) -> Any:
@@ -92,7 +94,7 @@ class Page:
 
     # -- nodes --------------------------------------------------------------------------------------------------
 
-    def add(self, kind: str, *, at: tuple[int, int] | None = None, **widgets: Any) -> int:
+    def add(self, kind: str, *, at: tuple[int, int] | None = None, **widgets: Any) -> str:
         """A new node, with these values in its widgets; its id. Without *at* right of all that are there."""
         return self.ask(
             """
@@ -111,14 +113,14 @@ class Page:
             for (const each of Object.entries(values)) await set(each);
             app.canvas.setDirty(true, true);
             await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-            return made.id;
+            return String(made.id);
             """,
             kind,
             at,
             widgets,
         )
 
-    def set(self, node: int, **widgets: Any) -> None:
+    def set(self, node: str, **widgets: Any) -> None:
         """Give widgets of a node other values, as its own controls do."""
         self.ask(
             """
@@ -136,7 +138,7 @@ class Page:
             widgets,
         )
 
-    def link(self, start: int, output: str | int, end: int, entry: str | int) -> None:
+    def link(self, start: str, output: str | int, end: str, entry: str | int) -> None:
         """Connect an output with an input; by name or number."""
         self.ask(
             """
@@ -163,11 +165,13 @@ class Page:
     def fit(self) -> None:
         """Bring all nodes into view."""
         self.ask("app.extensionManager.command.execute('Comfy.Canvas.FitView'); return null")
-        self.until("const ds = app.canvas.ds, was = [ds.scale, ...ds.offset].join();"
-                   "await new Promise((done) => setTimeout(done, 120));"
-                   "return was === [ds.scale, ...ds.offset].join()")
+        self.until(
+            "const ds = app.canvas.ds, was = [ds.scale, ...ds.offset].join();"
+            "await new Promise((done) => setTimeout(done, 120));"
+            "return was === [ds.scale, ...ds.offset].join()"
+        )
 
-    def box(self, node: int) -> tuple[float, float, float, float]:
+    def box(self, node: str) -> tuple[float, float, float, float]:
         """Where a node is in the window: left, top, width, height, with its title."""
         return tuple(
             self.ask(
@@ -181,7 +185,7 @@ class Page:
             )
         )
 
-    def select(self, node: int) -> None:
+    def select(self, node: str) -> None:
         """Click a node's title."""
         left, top, width, _ = self.box(node)
         self.click_at(Point(left + width / 2, top + 12))
@@ -192,7 +196,9 @@ class Page:
         """Press Run; the id of what was queued."""
         before = {job["id"] for job in self.backend.jobs()}
         self.ask("await app.queuePrompt(0); return null")
-        return self._first(lambda: [j["id"] for j in self.backend.jobs() if j["id"] not in before], "queued", 20)
+        return self._first(
+            lambda: [j["id"] for j in self.backend.jobs() if j["id"] not in before], "queued", 20
+        )
 
     def run(self, seconds: float = 120) -> dict[str, Any]:
         """Press Run and wait until it is over: id, prompt, status, outputs, error."""
@@ -240,8 +246,10 @@ class Page:
     def theme(self, name: str) -> None:
         """dark or light."""
         if name != self._theme:
-            self.ask("await app.extensionManager.setting.set('Comfy.ColorPalette', given[0]); return null", name)
-            dark = "document.body.classList.contains('dark-theme')"
+            self.ask(
+                "await app.extensionManager.setting.set('Comfy.ColorPalette', given[0]); return null", name
+            )
+            dark = "document.documentElement.classList.contains('dark-theme')"
             self.tab.until(f"return {dark if name == 'dark' else f'!{dark}'}")
             self._theme = name
 
@@ -249,7 +257,9 @@ class Page:
         """A picture of the window, where `LUMA_RAY_SHOTS` names a folder for it."""
         if not SHOTS:
             return None
-        self.ask("await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 150))); return null")
+        self.ask(
+            "await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 150))); return null"
+        )
         path = Path(SHOTS) / f"{name}-{self.renderer}-{self._theme}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(self.tab.picture())

@@ -46,7 +46,9 @@ class Played:
         self._prompts.tell(self.job, "execution_success")
         self._prompts.end(self.job, "completed")
 
-    def fails(self, node: int | str, message: str, kind: str = "luma_ray.nodes.generation.errors.GenerationError") -> None:
+    def fails(
+        self, node: int | str, message: str, kind: str = "luma_ray.nodes.generation.errors.GenerationError"
+    ) -> None:
         about = {"exception_message": message, "exception_type": kind, "traceback": []}
         self._prompts.tell(self.job, "execution_error", **self._of(node), **about)
         self._prompts.end(self.job, "failed")
@@ -57,4 +59,10 @@ class Played:
 
     def _of(self, node: int | str) -> dict[str, Any]:
         kind = self.job.prompt.get(str(node), {}).get("class_type", "")
-        return {"node_id": str(node), "node_type": kind, "executed": [], "current_inputs": {}, "current_outputs": []}
+        return {
+            "node_id": str(node),
+            "node_type": kind,
+            "executed": [],
+            "current_inputs": {},
+            "current_outputs": [],
+        }

@@ -128,7 +128,9 @@ class Prompts:
             self.say(event.node_id or "", event.data)
             return
         known = isinstance(event.data, dict) and event.data.get("prompt_id", self._current)
-        if event.name not in ("progress", "executing", "executed") and not event.name.startswith("execution_"):
+        if event.name not in ("progress", "executing", "executed") and not event.name.startswith(
+            "execution_"
+        ):
             self._tell(event.name, event.data)
             return
         with self._lock:
@@ -176,7 +178,9 @@ class Prompts:
                 kind = type(error)
                 about["exception_message"] = f"{result.message}\n"  # ComfyUI ends it with one, too
                 about["exception_type"] = (
-                    kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+                    kind.__qualname__
+                    if kind.__module__ == "builtins"
+                    else f"{kind.__module__}.{kind.__qualname__}"
                 )
                 about["traceback"] = traceback.format_exception(error) if error else []
                 about["current_inputs"], about["current_outputs"] = {}, []
@@ -191,7 +195,8 @@ def _refusal(prompt: dict[str, Any], errors: dict[str, list[str]]) -> dict[str, 
     for node, lines in errors.items():
         if node in prompt:
             listed = [
-                {"type": "value_not_valid", "message": line, "details": line, "extra_info": {}} for line in lines
+                {"type": "value_not_valid", "message": line, "details": line, "extra_info": {}}
+                for line in lines
             ]
             told[node] = {"errors": listed, "dependent_outputs": [], "class_type": prompt[node]["class_type"]}
     words = "Prompt outputs failed validation" if told else "Prompt has no outputs"

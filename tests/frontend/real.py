@@ -19,7 +19,7 @@ class Real:
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         self.folder = folder
-        self._settings = {"Comfy.TutorialCompleted": True, **settings}
+        self._settings = settings
 
     def __enter__(self) -> Real:  # noqa: PYI034 - typing.Self is newer than Python 3.10
         from luma_ray.nodes.studio import Studio
@@ -48,7 +48,14 @@ class Real:
         """What was queued and is over, the oldest first; what is not over has no outputs."""
         queue = self._comfyui.get("/queue")
         told = [
-            {"id": each[1], "prompt": each[2], "status": "in_progress", "outputs": {}, "messages": [], "error": ""}
+            {
+                "id": each[1],
+                "prompt": each[2],
+                "status": "in_progress",
+                "outputs": {},
+                "messages": [],
+                "error": "",
+            }
             for each in (*queue["queue_running"], *queue["queue_pending"])
         ]
         over = [_told(name, each) for name, each in self._comfyui.get("/history").items()]

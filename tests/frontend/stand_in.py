@@ -27,7 +27,6 @@ from .served import EXAMPLES, OURS, PACK, ROOT, WEB, extensions, interface, tran
 
 VERSION = "0.33.0"
 """The ComfyUI that is played."""
-SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Workflow.Persist": True, "Comfy.Assets.UseAssetAPI": False}
 FEATURES = {"supports_preview_metadata": True, "max_upload_size": 104857600, "extension": {"manager": {}}}
 
 
@@ -39,8 +38,6 @@ class Served:
     path: str
     """With its query."""
     status: int
-    body: bytes
-    """What was sent."""
 
 
 class StandIn:
@@ -50,7 +47,7 @@ class StandIn:
 
     def __init__(self, folder: Path, settings: dict[str, Any], extra: list[str] | None = None) -> None:
         self.folder = folder
-        self.settings: dict[str, Any] = {**SETTINGS, **settings}
+        self.settings: dict[str, Any] = dict(settings)
         """What the page keeps in ComfyUI's settings."""
         self.requests: list[Served] = []
         """Every request but those for files of the interface, in order of their answers."""
@@ -128,7 +125,9 @@ class StandIn:
         stack.callback(thread.join, 20)
         stack.callback(self._loop.call_soon_threadsafe, self._loop.stop)
         asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(30)
-        stack.callback(lambda: asyncio.run_coroutine_threadsafe(self._closing.aclose(), self._loop).result(30))
+        stack.callback(
+            lambda: asyncio.run_coroutine_threadsafe(self._closing.aclose(), self._loop).result(30)
+        )
 
     async def _start(self) -> None:
         app = web.Application(middlewares=[self._record], client_max_size=2**28)
@@ -160,7 +159,6 @@ class StandIn:
 
     @web.middleware
     async def _record(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        body = await request.read() if request.can_read_body else b""
         status = 500
         try:
             answer = await handler(request)
@@ -170,7 +168,7 @@ class StandIn:
             raise
         finally:
             if not request.path.startswith(("/assets/", "/fonts/", "/scripts/")):
-                self.requests.append(Served(request.method, request.path_qs, status, body))
+                self.requests.append(Served(request.method, request.path_qs, status))
         return answer
 
     def _routes(self) -> list[tuple[str, str, Any]]:
@@ -198,7 +196,11 @@ class StandIn:
             ("GET", "/v2/userdata", _answer(empty)),
             ("GET", "/userdata/{file:.+}", self._file),
             ("POST", "/userdata/{file:.+}", self._keep_file),
-            ("GET", "/workflow_templates", _answer({PACK: sorted(each.stem for each in EXAMPLES.glob("*.json"))})),
+            (
+                "GET",
+                "/workflow_templates",
+                _answer({PACK: sorted(each.stem for each in EXAMPLES.glob("*.json"))}),
+            ),
             ("GET", f"/workflow_templates/{PACK}/{{file}}", _example),
             ("GET", "/view", _view),
             ("GET", "/prompt", _answer(self.prompts.status)),
@@ -265,7 +267,9 @@ class StandIn:
         entries = {status: [] for status in ("in_progress", "pending")}
         for job in self.prompts.open:
             entries[job.status].append([job.number, job.id, job.prompt, job.body.get("extra_data", {}), []])
-        return web.json_response({"queue_running": entries["in_progress"], "queue_pending": entries["pending"]})
+        return web.json_response(
+            {"queue_running": entries["in_progress"], "queue_pending": entries["pending"]}
+        )
 
     async def _change_queue(self, request: web.Request) -> web.Response:
         body = await request.json()
@@ -283,7 +287,7 @@ class StandIn:
     async def _jobs(self, request: web.Request) -> web.Response:
         wanted = [each for each in request.query.get("status", "").split(",") if each]
         jobs = [_listed(job) for job in reversed(self.jobs()) if not wanted or job["status"] in wanted]
-        pages = {"offset": 0, "limit": None, "total": len(jobs), "has_more": False}
+        pages = {"offset": 0, "limit": 200, "total": len(jobs), "has_more": False}
         return web.json_response({"jobs": jobs, "pagination": pages})
 
     async def _job(self, request: web.Request) -> web.Response:
@@ -326,7 +330,12 @@ def _listed(job: dict[str, Any]) -> dict[str, Any]:
 def _history(job: dict[str, Any]) -> dict[str, Any]:
     words = {"completed": "success"}.get(job["status"], "error")
     status = {"status_str": words, "completed": words == "success", "messages": job["messages"]}
-    return {"prompt": [0, job["id"], job["prompt"], {}, []], "outputs": job["outputs"], "status": status, "meta": {}}
+    return {
+        "prompt": [0, job["id"], job["prompt"], {}, []],
+        "outputs": job["outputs"],
+        "status": status,
+        "meta": {},
+    }
 
 
 def _answer(content: Any) -> Any:
