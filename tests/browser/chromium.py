@@ -16,7 +16,8 @@ from .tab import Tab
 from .wire import Refused, Wire
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-SIZE = (1600, 1000)
+SIZE = (1360, 850)
+"""Of the window: pixels are painted without a graphics card, and each costs time."""
 OPTIONS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
     *("--remote-debugging-port=0", "--mute-audio", "--lang=en-US", "--force-color-profile=srgb"),

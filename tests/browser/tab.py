@@ -17,7 +17,8 @@ FIND = """
 const wanted = (element) => {
   const named = element.getAttribute("aria-labelledby")?.split(" ").map((id) => document.getElementById(id)) ?? [];
   const labels = [...named, ...(element.labels ?? [])].map((each) => each?.textContent);
-  const words = [element.ariaLabel, element.textContent, element.title, element.value, element.placeholder, ...labels];
+  const words = [element.ariaLabel, element.textContent, element.title, element.value, element.placeholder];
+  words.push(...labels);
   return text === null || words.some((each) => typeof each === "string" && each.trim().includes(text));
 };
 const shown = (element) => element.checkVisibility({ visibilityProperty: true, opacityProperty: false });
@@ -25,7 +26,8 @@ const all = [...document.querySelectorAll(css)].filter((element) => shown(elemen
 const same = (element) => [element.ariaLabel, element.textContent].some((each) => each?.trim() === text);
 // The one that says just this goes before one that says it among other things, an inner one before its parent.
 const exact = all.filter(same);
-const found = (exact.length ? exact : all).filter((one, _, rest) => !rest.some((other) => other !== one && one.contains(other)));
+const best = exact.length ? exact : all;
+const found = best.filter((one) => !best.some((other) => other !== one && one.contains(other)));
 """
 WHERE = """
 const element = found[0];

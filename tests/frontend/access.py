@@ -61,11 +61,11 @@ def check(page: Page, *selectors: str) -> None:
             page.theme(theme)
             for zoom in (1, 2):
                 page.zoom(zoom)
-                for each in findings(page, *selectors):
-                    if each["impact"] in SERIOUS:
-                        found.append(
-                            f"{theme} {zoom * 100} % {each['impact']} {each['rule']}: {each['nodes'][:3]}"
-                        )
+                found += [
+                    f"{theme} {zoom * 100} % {each['impact']} {each['rule']}: {each['nodes'][:3]}"
+                    for each in findings(page, *selectors)
+                    if each["impact"] in SERIOUS
+                ]
     finally:
         page.zoom(1)
         page.theme("dark")

@@ -79,7 +79,9 @@ class Page:
         self.tab.until("return performance.timeOrigin !== given[0]", before, seconds=60)
         self.tab.until(READY, seconds=60)
 
-    reload = open
+    def reload(self) -> None:
+        """As a person does."""
+        self.open()
 
     def start_over(self) -> None:
         """An empty graph, no window, dark, 100 %, nothing recorded: how each test begins."""
@@ -194,11 +196,17 @@ class Page:
 
     def queue(self) -> str:
         """Press Run; the id of what was queued."""
-        before = {job["id"] for job in self.backend.jobs()}
+        before = self.queued()
         self.ask("await app.queuePrompt(0); return null")
-        return self._first(
-            lambda: [j["id"] for j in self.backend.jobs() if j["id"] not in before], "queued", 20
-        )
+        return self.queued_after(before)
+
+    def queued(self) -> list[str]:
+        """The ids of all that was ever queued."""
+        return [job["id"] for job in self.backend.jobs()]
+
+    def queued_after(self, before: list[str], seconds: float = 20) -> str:
+        """Wait for something that was not in the list *before*; its id."""
+        return self._first(lambda: [each for each in self.queued() if each not in before], "queued", seconds)
 
     def run(self, seconds: float = 120) -> dict[str, Any]:
         """Press Run and wait until it is over: id, prompt, status, outputs, error."""
