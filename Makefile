@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PY := $(BIN)/python
+PAGE := tests/page
 RUN := PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY)
 
 # A virtual environment without its torch would be taken for a finished one.
@@ -28,6 +29,15 @@ lint: $(VENV)/test.stamp
 
 types: $(VENV)/test.stamp
 	$(RUN) -m mypy nodes
+	@$(MAKE) --no-print-directory $(PAGE)/node_modules || \
+	  echo "SKIPPED: without npm nobody checks the types of web/, nor looks for barriers with axe-core"
+	@test ! -d $(PAGE)/node_modules || (set -x; $(PAGE)/node_modules/.bin/tsc -p $(PAGE))
+
+# TypeScript and axe-core: for checking only, nothing of them is shipped.
+$(PAGE)/node_modules: $(PAGE)/package.json
+	@command -v npm >/dev/null || (echo "There is no npm here."; exit 1)
+	npm install --prefix $(PAGE) --silent
+	@touch $@
 
 # Not `python -m pytest`: that puts this folder on the path, where ComfyUI's own module `nodes` would be ours.
 tests: $(VENV)/test.stamp

@@ -12,6 +12,7 @@ from pathlib import Path
 import databases
 import pytest
 
+pytest_plugins = ["frontend.fixtures"]
 _NETWORK = (
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
     *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"),
@@ -96,18 +97,22 @@ def bucket(s3_address, monkeypatch):
     made.delete()
 
 
-@pytest.fixture(autouse=True)
-def _nothing_of_this_machine_reaches_a_test(monkeypatch, tmp_path):
+def private(monkeypatch, folder):
     """No key, journal, proxy, certificate or home folder of whoever runs the tests; so a test buys nothing."""
     for name in list(os.environ):
         if name.startswith(_PROVIDERS) or name.upper() in _NETWORK:
             monkeypatch.delenv(name)
-    monkeypatch.setenv("LUMA_RAY_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LUMA_RAY_HOME", str(folder / "home"))
     monkeypatch.setenv("LUMA_RAY_COLLECT", "off")
-    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
+    monkeypatch.setenv("NETRC", str(folder / "no-netrc"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
-        monkeypatch.setenv(name, str(tmp_path / "none"))
+        monkeypatch.setenv(name, str(folder / "none"))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_of_this_machine_reaches_a_test(monkeypatch, tmp_path):
+    private(monkeypatch, tmp_path)
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,19 @@
-"""A pack of nodes for the tests in a real ComfyUI: it looks at pictures, makes lists, and puts nodes into a graph."""
+"""A pack of nodes for the tests in a real ComfyUI: it looks at pictures, makes lists, and puts nodes into a graph.
+
+And a route by which a test tells the pages what a server would.
+"""
 
 import json
+
+from aiohttp import web
+from server import PromptServer
+
+
+@PromptServer.instance.routes.post("/probe/tell")
+async def tell(request):
+    told = await request.json()
+    PromptServer.instance.send_sync(told["event"], told["data"])
+    return web.Response()
 
 
 class ProbeLook:

@@ -51,11 +51,11 @@ return true;
 def page(tmp_path_factory):
     comfyui = ComfyUI(tmp_path_factory.mktemp("comfyui"))
     try:
-        with Browser() as browser:
-            browser.open(comfyui.address)
-            browser.until(READY)
-            browser.comfyui = comfyui
-            yield browser
+        with Browser() as browser, browser.tab() as tab:
+            tab.open(comfyui.address)
+            tab.until(READY, seconds=90)
+            tab.comfyui = comfyui
+            yield tab
     finally:
         comfyui.end()
 

@@ -101,6 +101,7 @@ export async function onError(error) {
     getMaxHeight: () => 150,
   });
   widget.serialize = false;
+  node.setSize?.([node.size[0], Math.max(node.size[1], node.computeSize()[1])]); // else it hangs out of the node
   asking.set(id, node);
   node.setDirtyCanvas?.(true, true); // else it stands in the corner of the page until something else is drawn
 }

@@ -74,6 +74,8 @@ class Server:
         self.loop = asyncio.new_event_loop()
         self.on_prompt_handlers: list[Handler] = []
         self.events: list[Event] = []
+        self.listeners: list[Callable[[Event], None]] = []
+        """Told every event, on whatever thread it comes from."""
         self._thread = threading.Thread(target=self.loop.run_forever, name="server", daemon=True)
         self._thread.start()
 
@@ -90,11 +92,16 @@ class Server:
 
     def send_sync(self, event: str, data: Any, sid: str | None = None) -> None:
         node_id = data.get("node", data.get("node_id")) if isinstance(data, dict) else None
-        self.events.append(Event(event, node_id, data))
+        self._tell(Event(event, node_id, data))
 
     def send_progress_text(self, text: str | bytes, node_id: str, sid: str | None = None) -> None:
         words = text.decode() if isinstance(text, bytes) else text
-        self.events.append(Event("progress_text", str(node_id), words))
+        self._tell(Event("progress_text", str(node_id), words))
+
+    def _tell(self, event: Event) -> None:
+        self.events.append(event)
+        for listener in self.listeners:
+            listener(event)
 
     def run(self, coroutine: Any) -> Any:
         """What a coroutine returns, run in the server's event loop."""
@@ -125,6 +132,8 @@ class Host:
         self.cache: dict[Any, Entry] = {}
         self.nodes: dict[str, type[ComfyNode]] = {}
         self.worker_dead = False
+        self.running: Result | None = None
+        """What the prompt that runs has come to so far."""
         self._packs: list[str] = []
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="prompt-worker")
         self.server = Server()
@@ -191,7 +200,7 @@ class Host:
     ) -> Future[Result]:
         """POST /prompt: the result once it ran. What does not pass the checks never runs.
 
-        *others* go into the body: `partial_execution_targets` are played.
+        *others* go into the body: `partial_execution_targets` and `prompt_id` are played.
         """
         if self.worker_dead:
             raise RuntimeError(
@@ -204,7 +213,8 @@ class Host:
         outputs, errors = validate(body["prompt"], self.nodes, body.get("partial_execution_targets"))
         result = Result(prompt=body["prompt"], node_errors=errors)
         if outputs:
-            execution = Execution(self, str(uuid.uuid4()), outputs, body["extra_data"], result)
+            prompt_id = body.get("prompt_id") or str(uuid.uuid4())
+            execution = Execution(self, prompt_id, outputs, body["extra_data"], result)
             return self._worker.submit(self._work, execution, body["client_id"])
         result.status, result.node_id = "error", next(iter(errors))
         result.message = "\n".join(line for lines in errors.values() for line in lines)
@@ -219,6 +229,7 @@ class Host:
     def _work(self, execution: Execution, client_id: str | None) -> Result:
         self._interrupted.clear()
         self.server.client_id = client_id
+        self.running = execution.result
         try:
             asyncio.run(execution.run())
         except asyncio.CancelledError as error:

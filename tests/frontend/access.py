@@ -1,0 +1,72 @@
+"""What axe-core finds in the pack's own parts of the page."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .page import Page
+
+AXE = Path(__file__).resolve().parent.parent / "page" / "node_modules" / "axe-core" / "axe.min.js"
+SERIOUS = ("serious", "critical")
+OURS = "[class^=luma-ray], [class*=' luma-ray']"
+TOPMOST = """
+const [selectors] = given;
+const all = selectors.length ? selectors.flatMap((css) => [...document.querySelectorAll(css)])
+  : [...document.querySelectorAll(OURS)].filter((one) => !one.parentElement.closest(OURS));
+const shown = all.filter((one) => one.checkVisibility({ visibilityProperty: true }));
+""".replace("OURS", repr(OURS))
+RUN = """
+if (!shown.length) return null;
+const told = await window.axe.run({ include: shown }, {
+  resultTypes: ["violations"],
+  runOnly: { type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] },
+  // About whole pages, not parts of one.
+  rules: { region: { enabled: false } },
+});
+return told.violations.map((each) => ({
+  rule: each.id,
+  impact: each.impact,
+  help: each.help,
+  nodes: each.nodes.map((one) => `${one.html.slice(0, 160)}: ${one.failureSummary}`),
+}));
+"""
+
+
+@cache
+def _script() -> str:
+    return AXE.read_text("utf-8")
+
+
+def findings(page: Page, *selectors: str) -> list[dict[str, Any]]:
+    """What axe-core says of what of ours is visible, or of *selectors*, as it looks now."""
+    if not AXE.is_file():
+        pytest.skip("axe-core is not installed: `make tests/page/node_modules` gets it from npm")
+    if not page.tab.ask("return !!window.axe"):
+        page.call("Runtime.evaluate", expression=_script() + ";0")
+    found = page.tab.ask(TOPMOST + RUN, selectors)
+    assert found is not None, f"nothing to look at: {selectors or 'no element of ours is visible'}"
+    return found
+
+
+def check(page: Page, *selectors: str) -> None:
+    """Raise where axe-core finds something serious: dark, light, and at 200 % of both."""
+    found = []
+    try:
+        for theme in ("dark", "light"):
+            page.theme(theme)
+            for zoom in (1, 2):
+                page.zoom(zoom)
+                found += [
+                    f"{theme} {zoom * 100} % {each['impact']} {each['rule']}: {each['nodes'][:3]}"
+                    for each in findings(page, *selectors)
+                    if each["impact"] in SERIOUS
+                ]
+    finally:
+        page.zoom(1)
+        page.theme("dark")
+    assert found == [], "\n".join(found)
