@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from comfy_page import opened
 from contracts import PAID, emulator_of
+from emulators.fal import FalEmulator
 from emulators.server import Fault
 from luma_ray.nodes.generation.answers import amount
 from luma_ray.nodes.generation.offer import Provider
@@ -19,7 +20,7 @@ TRIED = {
     "luma_agents": ("GET", "/files"),
     "bedrock": ("GET", "/async-invoke"),
     "comfy_router": ("GET", "/v2/models"),
-    "fal": ("GET", "/fal-ai/luma-dream-machine/requests/{id}/status"),
+    "fal": FalEmulator.poll,
     "llm_stats": ("GET", "/generations/{id}"),
     "railwail": ("GET", "/jobs/{id}"),
     "replicate": ("GET", "/account"),
