@@ -23,6 +23,7 @@ ONE_RENDERER = pytest.mark.parametrize("renderer", ["canvas"], indirect=True, sc
 def missing() -> str:
     """Why no page can be opened here; empty where it can."""
     from browser import CHROMIUM
+
     from frontend.served import PACKAGE
 
     if CHROMIUM is None:
@@ -64,6 +65,7 @@ def chromium():
 def backend(folder, settings, environment):
     """A ComfyUI with the pack: the stand-in, or a real one where COMFYUI_DIR says where."""
     from conftest import private
+
     from frontend.real import CHECKOUT, Real
     from frontend.stand_in import StandIn
 

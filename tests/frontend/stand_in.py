@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import importlib
 import json
-import os
 import threading
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
@@ -368,7 +367,7 @@ async def _view(request: web.Request) -> web.StreamResponse:
     name = request.query.get("filename", "")
     if folder is None or not name:
         return web.Response(status=400)
-    path = os.path.join(folder, request.query.get("subfolder", ""), os.path.basename(name))
-    if not folder_paths.is_within_directory(folder, path):
+    path = Path(folder) / request.query.get("subfolder", "") / Path(name).name
+    if not folder_paths.is_within_directory(folder, str(path)):
         return web.Response(status=403)
-    return web.FileResponse(path) if os.path.isfile(path) else web.Response(status=404)
+    return web.FileResponse(path) if path.is_file() else web.Response(status=404)
