@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import shutil
@@ -20,6 +21,8 @@ from .generation.clock import Clock
 from .generation.credentials import redact
 from .generation.errors import GenerationError, Interrupted
 from .generation.waiting import later
+from .marks import mark
+from .shown import Shown
 
 if TYPE_CHECKING:
     from .film import Film
@@ -65,7 +68,8 @@ async def run(node: Any, work: Callable[[Clock, Report], T]) -> T:
     """
     node_id = node.hidden.unique_id
     clock, progress = Clock(), Progress()
-    thread = asyncio.wrap_future(_on_own_thread(functools.partial(work, clock, progress), f"ray-{node_id}"))
+    job = _on_own_thread(functools.partial(work, clock, progress), f"ray-{node_id}")
+    thread = asyncio.wrap_future(job)
     # A result that nobody waits for any more is looked at, so that asyncio does not complain about it.
     thread.add_done_callback(lambda done: done.cancelled() or done.exception())
     shown: tuple[str, float | None] = ("", None)
@@ -75,17 +79,21 @@ async def run(node: Any, work: Callable[[Clock, Report], T]) -> T:
         if not thread.done():
             clock.stop.set()
             await asyncio.wait({thread}, timeout=_FAREWELL)
+    except asyncio.CancelledError:  # another node failed, or was stopped first
+        job.add_done_callback(functools.partial(_tell, node_id))
+        raise
     finally:
         clock.stop.set()
     if not thread.done():
-        say(node_id, "Stopped. What was submitted is kept: queue again to collect it.")
+        say(node_id, "Stopping. What was submitted is kept: queue again to collect it.")
+        job.add_done_callback(functools.partial(_tell, node_id))
         raise _interruption()
     error = thread.exception()
     match error:
         case None:
             return thread.result()
         case Interrupted():
-            say(node_id, redact(str(error)))
+            _stopped(node_id, error)
             raise _interruption()
         case GenerationError():
             say(node_id, redact(str(error)))
@@ -97,6 +105,32 @@ async def run(node: Any, work: Callable[[Clock, Report], T]) -> T:
         case _:
             error.args = tuple(redact(each) if isinstance(each, str) else each for each in error.args)
             raise error
+
+
+def _tell(node_id: str, job: Future[Any]) -> None:
+    """What became of a *job* after its node had ended: on the node, and on the page. On the job's own thread."""
+    error = None if job.cancelled() else job.exception()
+    # ComfyUI itself may have ended meanwhile: its loop is closed, or its modules are gone.
+    with contextlib.suppress(RuntimeError, ImportError):
+        match error:
+            case Interrupted():
+                _stopped(node_id, error)
+            case GenerationError():
+                say(node_id, redact(str(error)))
+            case None if not job.cancelled():
+                say(node_id, "Finished all the same. Queue again to use it, at no cost.")
+
+
+def _stopped(node_id: str, error: Interrupted) -> None:
+    """Say what became of a job that was stopped. ComfyUI's page says nothing of an interruption but that it was."""
+    from server import PromptServer
+
+    words = redact(str(error))
+    say(node_id, words)
+    if error.job:
+        server = PromptServer.instance
+        about = {"node": node_id, "job": error.job, "message": words}
+        server.send_sync("luma_ray.stopped", about, server.client_id)
 
 
 async def film(node: Any, make: Callable[[Studio, Clock, Report], Film]) -> Any:
@@ -111,7 +145,9 @@ async def film(node: Any, make: Callable[[Studio, Clock, Report], Film]) -> Any:
         there = studio()
         runs.check(there, occasion.run, prompt)
         made = make(there.on(occasion), clock, report)
-        shown = preview(made.path)  # here: it copies the clip where a library on another disk needs that
+        place = placed(made.path)  # here: it copies the clip where a library on another disk needs that
+        Shown(private_folder()).remember(occasion.shot, place)
+        shown = _playing(place)
         frames, last_frame = decoded(made.path, 0 in wanted, 2 in wanted, clock, report)
         return frames, last_frame, sound(made.path, clock) if 4 in wanted else None, shown
 
@@ -234,21 +270,72 @@ def mark_linked(body: dict[str, Any], decoded: Mapping[str, frozenset[int]]) -> 
     return body
 
 
-def preview(path: Path) -> Any:
-    """The clip playing on the node. ComfyUI shows only files below its own folders."""
+def placed(path: Path) -> dict[str, str]:
+    """How ComfyUI's page names the clip. It shows only files below ComfyUI's own folders."""
+    for kind, folder in _folders().items():
+        if path.resolve().is_relative_to(folder):
+            place = path.resolve().relative_to(folder)
+            return _named(place.name, place.parent.as_posix() if place.parent.name else "", kind)
+    shown = temporary(f"{path.stem}", lambda copy: _link_or_copy(path, copy))
+    return _named(shown.name, shown.parent.name, "temp")
+
+
+def _named(filename: str, subfolder: str, kind: str) -> dict[str, str]:
+    return {"filename": filename, "subfolder": subfolder, "type": kind}
+
+
+def _folders() -> dict[str, Path]:
     import folder_paths
 
-    for folder, kind in (
-        (folder_paths.get_output_directory(), io.FolderType.output),
-        (folder_paths.get_temp_directory(), io.FolderType.temp),
-        (folder_paths.get_input_directory(), io.FolderType.input),
-    ):
-        if path.resolve().is_relative_to(Path(folder).resolve()):
-            place = path.resolve().relative_to(Path(folder).resolve())
-            saved = ui.SavedResult(place.name, place.parent.as_posix() if place.parent.name else "", kind)
-            return ui.PreviewVideo([saved])
-    shown = temporary(f"{path.stem}", lambda copy: _link_or_copy(path, copy))
-    return ui.PreviewVideo([ui.SavedResult(shown.name, shown.parent.name, io.FolderType.temp)])
+    return {
+        "output": Path(folder_paths.get_output_directory()).resolve(),
+        "temp": Path(folder_paths.get_temp_directory()).resolve(),
+        "input": Path(folder_paths.get_input_directory()).resolve(),
+    }
+
+
+def _playing(place: Mapping[str, str]) -> Any:
+    """The clip playing on the node."""
+    saved = ui.SavedResult(place["filename"], place["subfolder"], io.FolderType(place["type"]))
+    return ui.PreviewVideo([saved])
+
+
+def previews(prompt: Mapping[str, Any]) -> dict[str, Any]:
+    """What our nodes of *prompt* showed when they last ran like this, as ComfyUI's page wants it: by node.
+
+    Where that was forgotten, the clip that the journal has for a node that makes a single one.
+    """
+    from . import plan
+
+    marks = {
+        node_id: mark(prompt, node_id)
+        for node_id, node in prompt.items()
+        if str(node.get("class_type", "")).startswith("Ray")
+    }
+    places = Shown(private_folder()).recall(marks.values())
+    found = {node_id: places[own] for node_id, own in marks.items() if own in places and _there(places[own])}
+    single = {
+        node_id: own
+        for node_id, own in marks.items()
+        if node_id not in found and prompt[node_id]["class_type"] in plan.SINGLE
+    }
+    if single:
+        lifecycle = studio().lifecycle
+        made = lifecycle.ledger.made(single.values())
+        for node_id, own in single.items():
+            path = lifecycle.library.find(made[own]) if own in made else None
+            if path is not None:
+                found[node_id] = placed(path)
+    return {node_id: {"images": [place], "animated": [True]} for node_id, place in found.items()}
+
+
+def _there(place: Mapping[str, str]) -> bool:
+    """Whether the file at *place* is still there, and below the folder that it names."""
+    folder = _folders().get(place["type"])
+    if folder is None:
+        return False
+    path = (folder / place["subfolder"] / place["filename"]).resolve()
+    return path.is_relative_to(folder) and path.is_file()
 
 
 def say(node_id: str, words: str) -> None:

@@ -37,6 +37,8 @@ BUYING: Final = {
     "RayInterpolateVideo": Operation.INTERPOLATE_VIDEO,
 }
 """The nodes that buy clips."""
+SINGLE: Final = frozenset(BUYING) - {"RayExtendVideo"}
+"""Those that make one clip."""
 _WORDS: Final = "a shot whose words are not known yet"
 _MOST: Final = 48
 """Combinations of linked widgets that are looked at."""

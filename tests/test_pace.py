@@ -6,10 +6,11 @@ import random
 from statistics import median
 
 import pytest
-from fakes import Desk, text
+from fakes import Desk, picture, text
 from luma_ray.nodes.generation import errors
 from luma_ray.nodes.generation.offer import Completed, Failed, Job, Pending
-from luma_ray.nodes.generation.pace import LATE, OFTEN, QUICKEST, Pace, expected, learn
+from luma_ray.nodes.generation.pace import ENOUGH, LATE, OFTEN, QUICKEST, Pace, expected, learn
+from luma_ray.nodes.generation.request import Operation
 
 
 @pytest.fixture
@@ -133,9 +134,30 @@ def test_a_long_poll_that_is_answered_at_once_is_not_repeated_at_once(desk):
     assert all(pause >= QUICKEST for pause in desk.clock.slept[1:])
 
 
+def jobs_of(desk, seconds: float, count: int = ENOUGH):
+    """So many jobs that take so long, each a purchase of its own."""
+    for take in range(1, count + 1):
+        job_of(desk, seconds, take=take)
+
+
 def test_the_person_sees_how_long_it_usually_takes(desk):
-    job_of(desk, 60)
-    assert f"s of about {desk.provider.typical_seconds} s" in desk.reports.words
+    jobs_of(desk, 60)
+    assert " of about " not in desk.reports.words  # what is only believed of a provider is not told
+    job_of(desk, 61)
+    assert "s of about 61 s" in desk.reports.words
+
+
+def test_the_person_sees_that_a_job_takes_longer_than_usual(desk):
+    jobs_of(desk, 60)
+    assert "longer" not in desk.reports.words
+    job_of(desk, 200)
+    assert "s, longer than the usual 61 s" in desk.reports.words
+
+
+def test_jobs_of_another_operation_say_nothing_of_how_long_it_usually_takes(desk):
+    jobs_of(desk, 60)
+    job_of(desk, 61, operation=Operation.IMAGE_TO_VIDEO, first_frame=picture())
+    assert " of about " not in desk.reports.words
 
 
 def test_how_soon_a_clip_is_thrown_away_is_said_when_it_is_not_fetched(desk):

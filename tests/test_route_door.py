@@ -22,6 +22,7 @@ def door(tmp_path_factory):
 CHANGES = {
     "limits": {"per_day": "5000"},
     "keys": {"name": "LUMAAI_API_KEY", "value": KEY},
+    "test_key": {"provider": "luma"},
     "collect": {},
     "not_created": {"id": "ray-1"},
     "found": {"id": "ray-1", "job": "x"},

@@ -76,7 +76,8 @@ def test_a_key_goes_in_and_does_not_come_out(page):
     assert saved.json() == {"name": "LUMAAI_API_KEY", "source": "saved"}
     shown = page.get("keys")
     assert shown.headers["Cache-Control"] == "no-store"
-    (row,) = [row for row in shown.json() if row["name"] == "LUMAAI_API_KEY"]
+    (card,) = [card for card in shown.json() if card["name"] == "luma"]
+    (row,) = card["keys"]
     assert row["editable"] is True
     assert (row["source"], row["hint"]) == ("saved", "...cdef")
     assert KEY not in saved.text + shown.text

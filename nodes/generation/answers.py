@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
+
+from .errors import InsufficientCredits, RateLimited, Rejected, Unauthorized
 
 if TYPE_CHECKING:
     from .client import Client
@@ -16,6 +19,12 @@ _REQUEST_IDS: Final = (
     "X-Comfy-Request-Id",
     "X-Amzn-RequestId",
 )
+TRIES: Final = 2
+"""Attempts at a question for whose answer somebody waits in front of a button."""
+NOBODYS: Final = "00000000-0000-0000-0000-000000000000"
+"""The id of a job that never was."""
+NOTED: Final = "It was asked about a job that does not exist, and said so; that it says this to a good key only is inferred."
+"""Of an account that was tried in this way."""
 
 
 def text(value: Any) -> str:
@@ -25,11 +34,33 @@ def text(value: Any) -> str:
     return value
 
 
+def amount(value: Any) -> Decimal:
+    """*value*, which the contract says is a number. Raises ValueError."""
+    told = Decimal(str(value)) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if told is None or not told.is_finite():
+        raise ValueError("number expected")
+    return told
+
+
 def about(reply: Mapping[str, Any], id: str, name: str = "id") -> None:
     """Raise ValueError where *reply* is about another job than *id*: something in between mixed answers up."""
     told = reply.get(name)
     if isinstance(told, str) and told != id:
         raise ValueError("an answer about another job")
+
+
+def denied(client: Client, path: str) -> None:
+    """Ask about a job that never was, so as to try the key: that there is none is told to a good key (inferred).
+
+    Raises as `Client.get` for everything that is said of the key, the account or the service.
+    """
+    try:
+        client.get(path, attempts=TRIES)
+    except (Unauthorized, InsufficientCredits, RateLimited):
+        raise
+    except Rejected as error:
+        if error.status not in (400, 404, 410, 422):
+            raise
 
 
 def queued(position: Any) -> str:

@@ -354,7 +354,9 @@ class Client:
             explained = self._explain(answer)
         except _ODD:
             explained = None  # an error in another shape than documented
-        return explained or self.error(status, words, paid=paid, retry_after=retry_after)
+        error = explained or self.error(status, words, paid=paid, retry_after=retry_after)
+        error.status = status if decoded is not None else 0
+        return error
 
     def _refusal(self, status: int, words: str, billing: str, retry_after: float | None) -> GenerationError:
         match status:

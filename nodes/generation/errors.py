@@ -27,11 +27,14 @@ GenerationError
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 
 class GenerationError(Exception):
     """Root of the tree. The text is for the person at the canvas; it holds no key and no signed URL."""
+
+    status: int = 0
+    """Of the answer in JSON that it was made of, by HTTP; 0 where there was none."""
 
 
 class InvalidInput(GenerationError):
@@ -118,6 +121,11 @@ class StillRunning(GenerationError):
 
 class Interrupted(GenerationError):
     """The person stopped waiting. The text says what happens to the job and its bill."""
+
+    def __init__(self, message: str, *, job: Literal["", "cancelled", "kept"] = "") -> None:
+        super().__init__(message)
+        self.job = job
+        """What became of it: cancelled; kept, which is made and paid all the same; nothing for what is free."""
 
 
 class DownloadFailed(GenerationError):

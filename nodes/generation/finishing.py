@@ -122,7 +122,8 @@ class Finishing:
             stop(provider, client, self._journal, entry, clock=clock)
         raise Interrupted(
             f"Stopped while the finished clip of generation {entry.id} was being downloaded. It is paid and kept: "
-            "queue again to bring it here, free of further charge."
+            "queue again to bring it here, free of further charge.",
+            job="kept",
         ) from None
 
     def _arrived(self, entry: Entry) -> Clip | None:

@@ -81,6 +81,16 @@ class Ledger:
         with self._journal.database.transaction() as connection:
             return {str(shot) for (shot,) in connection.execute(bought)}
 
+    def made(self, shots: Collection[str]) -> dict[str, Entry]:
+        """The newest finished clip of each of *shots*, previews too."""
+        query = (
+            sa.select(GENERATIONS)
+            .where(GENERATIONS.c.shot.in_(list(shots)), GENERATIONS.c.state == "completed")
+            .order_by(GENERATIONS.c.created_at)
+        )
+        with self._journal.database.transaction() as connection:
+            return {str(row["shot"]): entry_of(row) for row in connection.execute(query).mappings()}
+
     def lines(self, *, begin: float = 0.0, free: bool = False, limit: int = 100_000) -> list[Line]:
         """The generations since *begin*, newest first; with the local previews where they are wanted (*free*)."""
         query = (

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from .answers import TRIES
 from .errors import GenerationError, UploadFailed
 from .ray import FRAMES_PER_SECOND
 from .remaking import Remaking
@@ -261,6 +262,16 @@ class Unanswered:
     """Ids of the provider's jobs that belong to other generations."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """What a question that costs nothing told of its owner's account: the key is a good one, at least."""
+
+    balance_usd: Decimal | None = None
+    """What is left on it; None where the provider does not tell."""
+    note: str = ""
+    """What the answer leaves open, as a sentence."""
+
+
 Cancellation = Literal["confirmed", "asked", "impossible"]
 
 
@@ -280,6 +291,8 @@ class Provider(ABC):
     """Environment variables with its credentials, in the provider's own spelling."""
     settings: ClassVar[tuple[str, ...]] = ()
     """Names (environment or key file) of what else must be set, no secrets: a bucket, a region."""
+    wants: ClassVar[str] = ""
+    """What it needs besides what can be named and saved, as a sentence for people."""
     chooses_account: ClassVar[tuple[str, ...]] = ()
     """Names of what else decides which account is asked, such as a profile."""
     offers: ClassVar[tuple[Offer, ...]]
@@ -307,6 +320,8 @@ class Provider(ABC):
     """`price` asks the provider."""
     reconciles: ClassVar[bool] = False
     """`reconcile` can find a job whose create was never answered."""
+    trial: ClassVar[str] = ""
+    """Path of a read that costs nothing and is answered to a good key only; empty where none is documented."""
     typical_seconds: ClassVar[int] = 100
     patience: ClassVar[int] = 45 * 60
     """Seconds after which waiting ends with `StillRunning`; the job stays collectable."""
@@ -338,6 +353,11 @@ class Provider(ABC):
     def identity(self) -> tuple[str, ...]:
         """Names of everything that decides which account is asked, and where."""
         return (*self.needs, *self.chooses_account, self.base_url_variable)
+
+    @property
+    def tells(self) -> bool:
+        """Whether its key can be tried without spending."""
+        return bool(self.trial) or type(self).check is not Provider.check
 
     def error_text(self, reply: Any) -> str:
         """The provider's own words in the body of an error answer, or an empty string."""
@@ -387,6 +407,16 @@ class Provider(ABC):
     def cancel(self, client: Client, job: Job) -> Cancellation:
         """Ask the provider to stop a job."""
         return "impossible"
+
+    def check(self, client: Client) -> Account | None:
+        """Try the key with a question that costs nothing. Raises as `Client.get`.
+
+        None: nothing of the kind is documented, and only a purchase would tell.
+        """
+        if not self.trial:
+            return None
+        client.get(self.trial, attempts=TRIES)
+        return Account()
 
     def price(self, client: Client, offer: Offer, request: GenerationRequest) -> Decimal | None:
         """What the provider says now that *request* costs, USD; with `live_prices`. None: it does not say."""

@@ -33,6 +33,8 @@ class Pace:
     typical: float
     late: float
     """Few are done after."""
+    watched: bool = False
+    """It was seen here, and is not what we believe of the provider."""
 
     def pause(self, waited: float) -> float:
         """Seconds until the next look at a job that was accepted *waited* seconds ago."""
@@ -45,13 +47,19 @@ class Pace:
         return min(often + (waited - self.late) / 10, LATE)
 
 
-def learn(journal: Journal, provider: Provider, model: str, resolution: str, duration: int) -> Pace:
-    """What to expect of a job: from those like it that were watched here, else from what is known of the provider."""
+def learn(
+    journal: Journal, provider: Provider, model: str, resolution: str, duration: int, operation: str = ""
+) -> Pace:
+    """What to expect of a job: from those like it that were watched here, else from what is known of the provider.
+
+    Without *operation* those of every one are alike.
+    """
     like = [
         row.ran_seconds
         for row in journal.running_times(provider.name, model)
         if row.ran_seconds is not None
         and (row.request.get("resolution"), row.request.get("duration")) == (resolution, duration)
+        and operation in ("", row.operation)
     ]
     return expected(like, provider.typical_seconds * (LONGER if duration > 5 else 1.0))
 
@@ -65,4 +73,4 @@ def expected(watched: Sequence[float], typical: float) -> Pace:
     def share(part: float) -> float:
         return ordered[round(part * (len(ordered) - 1))]
 
-    return Pace(0.9 * share(0.05), share(0.5), 1.15 * share(0.95))
+    return Pace(0.9 * share(0.05), share(0.5), 1.15 * share(0.95), watched=True)

@@ -120,7 +120,8 @@ def wait(
                 f"Nothing is lost: queue again or collect it later.{kept(provider, entry, clock.now())}"
             )
         fraction = min(waited / max(pace.typical, 1), 1) * 0.95
-        usual = f" of about {pace.typical:.0f} s" if waited < pace.late else ""
+        usual = " of about" if waited < pace.late else ", longer than the usual"
+        usual = f"{usual} {pace.typical:.0f} s" if pace.watched else ""
         report(f"{status.note or 'running'} at {client.title}, {waited:.0f} s{usual}", fraction)
         last_look = now
         if now - looked >= provider.long_poll / 2 > 0 and not asked_to_wait:
@@ -133,7 +134,7 @@ def _expected(provider: Provider, journal: Journal, entry: Entry) -> Pace:
         return Pace(0, 0, 0)
     resolution, seconds = entry.request.get("resolution", ""), entry.request.get("duration", 5)
     try:
-        return learn(journal, provider, entry.model, resolution, seconds)
+        return learn(journal, provider, entry.model, resolution, seconds, entry.operation)
     except JournalUnavailable:
         return expected([], provider.typical_seconds)
 
@@ -181,12 +182,14 @@ def stop(
                     f"{client.title} confirmed the cancellation of generation {entry.id}.",
                     provider.cancelled_bill,
                 ]
-            ).rstrip()
+            ).rstrip(),
+            job="cancelled",
         )
     asked = "was asked to stop, and may still bill it." if outcome == "asked" else provider.cancel_notice
     raise Interrupted(
         f"Stopped waiting for generation {entry.id}. {client.title} {asked} Queue again to collect it, free of "
-        f"further charge.{kept(provider, entry, clock.now())}"
+        f"further charge.{kept(provider, entry, clock.now())}",
+        job="kept",
     )
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..generation import amazon, errors
 from ..generation.credentials import redact
 from ..generation.offer import (
+    Account,
     Completed,
     Failed,
     Job,
@@ -67,6 +68,10 @@ class Bedrock(Provider):
     title = "Amazon Bedrock"
     key_from = "your AWS account; a bucket of yours in us-west-2"
     docs = "https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-luma.html"
+    wants = (
+        "It signs in as AWS's own tools do: environment, profile, SSO or role. LUMA_RAY_BEDROCK_OUTPUT names the "
+        "bucket for its clips, such as s3://my-bucket/luma-ray, in ComfyUI's environment. It needs boto3."
+    )
     chooses_account = (amazon.REGION, "AWS_PROFILE")
     # No `secrets`: AWS's own chain finds the credentials (environment, profiles, SSO, roles).
     settings = (amazon.OUTPUT,)
@@ -150,6 +155,16 @@ class Bedrock(Provider):
                 return _failed(told.get("failureMessage", ""))
             case unknown:
                 raise ValueError(f"unknown status {unknown!r}")
+
+    def check(self, client: Client) -> Account:
+        """A look at the bucket, and ListAsyncInvokes of one."""
+        region = client.setting(amazon.REGION) or amazon.ONLY_REGION
+        _look_at(client, region, client.setting(amazon.OUTPUT).rstrip("/"))
+        with amazon.connected(client, "bedrock-runtime", region) as bedrock:
+            bedrock.list_async_invokes(maxResults=1)
+        return Account(
+            note="Whether the account may use Ray 2, and the bucket be written, only a clip tells."
+        )
 
     def reconcile(self, client: Client, create: Unanswered) -> Job | None:
         """Look through ListAsyncInvokes, the newest first, for the token that went with the create."""

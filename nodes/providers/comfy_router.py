@@ -133,6 +133,7 @@ class ComfyRouter(Provider):
     """A comment in Comfy's own frontend says that the links to read a picture are good for 24 h; half of it, for jobs
     that wait in the queue."""
     keeps = _DAY
+    trial = "v2/models?limit=1"
     live_prices = True
     # No `limits`: an account has 5 to 40 jobs under way, and the queue itself parks what is beyond.
     cancel_notice = "could not cancel it: it is finished there, or will be, and is billed."
@@ -170,7 +171,7 @@ class ComfyRouter(Provider):
     def explain(self, answer: Answer) -> GenerationError | None:
         """By status and X-Comfy-Error-Type, which Router puts on each of its errors."""
         kind, said = _kind(answer), answer.words
-        if not answer.paid:
+        if not answer.paid and kind != "not_enabled":
             return _verdict(answer, kind)
         match answer.status, kind:
             case 403, "not_enabled":

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from ..generation import luma_video
-from ..generation.answers import about, own_addresses, queued, text
+from ..generation.answers import NOBODYS, NOTED, about, denied, own_addresses, queued, text
 from ..generation.credentials import redact
 from ..generation.errors import (
     ContentRefused,
@@ -32,6 +32,7 @@ from ..generation.errors import (
     Unauthorized,
 )
 from ..generation.offer import (
+    Account,
     Cancellation,
     Completed,
     Failed,
@@ -224,6 +225,11 @@ class Fal(Provider):
         if answer.status == 404:
             return ModelNotServed(f"fal.ai does not serve this model now{said}.{billing}")
         return None
+
+    def check(self, client: Client) -> Account:
+        """The status of a request that never was. fal tells balances to keys for administration only, elsewhere."""
+        denied(client, f"{_APP}/requests/{NOBODYS}/status")
+        return Account(note=NOTED)
 
     def encode(self, request: GenerationRequest, pictures: Mapping[str, str]) -> Json:
         """The body; the model is in the path. Pictures and films are public URLs."""

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from ..generation.answers import about, text
+from ..generation.answers import NOBODYS, NOTED, about, denied, text
 from ..generation.credentials import redact
 from ..generation.errors import (
     ContentRefused,
@@ -24,7 +24,7 @@ from ..generation.errors import (
     ProviderUnavailable,
     SubmissionUncertain,
 )
-from ..generation.offer import Completed, Failed, Job, Offer, Pending, Provider, Source, Status
+from ..generation.offer import Account, Completed, Failed, Job, Offer, Pending, Provider, Source, Status
 from ..generation.ray import ASPECT_RATIOS
 from ..generation.request import GenerationRequest, Json, Operation, StillImage
 
@@ -133,6 +133,11 @@ class LlmStats(Provider):
                     f"created and billed; its support finds it as request {answer.headers['X-Request-Id']}."
                 )
         return None
+
+    def check(self, client: Client) -> Account:
+        """GET /generations/{id} of a job that never was: documented are `unauthenticated` and `not_found`."""
+        denied(client, f"generations/{NOBODYS}")
+        return Account(note=NOTED)
 
     def encode(self, request: GenerationRequest, pictures: Mapping[str, str]) -> Json:
         """The create body; a picture is a public URL.

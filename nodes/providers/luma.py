@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from ..generation import luma_video
-from ..generation.answers import about, text
+from ..generation.answers import TRIES, about, amount, text
 from ..generation.credentials import redact
 from ..generation.offer import (
+    Account,
     Completed,
     Failed,
     Job,
@@ -218,6 +219,11 @@ class Luma(Provider):
         if isinstance(detail, str):
             return detail
         return "; ".join(str(item["msg"]) for item in detail)
+
+    def check(self, client: Client) -> Account:
+        """GET /credits: the balance in US cents."""
+        cents = client.get("credits", attempts=TRIES)["credit_balance"]
+        return Account(balance_usd=amount(cents) / 100)
 
     def encode(self, request: GenerationRequest, pictures: Mapping[str, str]) -> Json:
         """The create body; pictures and films are public URLs."""

@@ -187,6 +187,7 @@ class LumaAgents(Provider):
     base_url = "https://agents.lumalabs.ai/v1"
     base_url_variable = "LUMA_BASE_URL"
     secrets = ("LUMA_AGENTS_API_KEY",)
+    trial = "files?limit=1"  # there is no list of generations and no balance
     video_life = _FILE_LIFE / 2
     cancel_notice = "cannot cancel a job that is running: it finishes there and is billed."
     # A loop is never 10 s long, so loops have offers of their own.

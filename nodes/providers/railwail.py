@@ -8,11 +8,15 @@ no page shows how a video is asked for: POST /videos in OpenAI's shape, which a 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from ..generation.offer import Limits, Offer, Source
+from ..generation.answers import NOBODYS, NOTED, denied
+from ..generation.offer import Account, Limits, Offer, Source
 from ..generation.openai_video import Dialect, OpenAIVideo
 from ..generation.request import Operation
+
+if TYPE_CHECKING:
+    from ..generation.client import Client
 
 # The two that OpenAI's types and 720p have in common.
 _SIZES: Final = {("720p", "16:9"): "1280x720", ("720p", "9:16"): "720x1280"}
@@ -57,6 +61,11 @@ class Railwail(OpenAIVideo):
             (Operation.IMAGE_TO_VIDEO, ("image", "none")),
         )
     )
+
+    def check(self, client: Client) -> Account:
+        """GET /jobs/{id} of a job that never was. Whether the list of models wants a key at all is not documented."""
+        denied(client, f"jobs/{NOBODYS}")
+        return Account(note=NOTED)
 
     def billing(self, reply: Any) -> str:
         """A job object tells its cost in credits."""

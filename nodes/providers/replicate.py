@@ -142,6 +142,7 @@ class Replicate(Provider):
     upload_life = _HOUR
     """From the example in the OpenAPI file; no page names the time."""
     reconciles = True
+    trial = "../v1/account"  # see `_at`
     limits = Limits(
         per_minute=600,
         source=Source(where="Replicate's docs, Rate limits: create predictions", day="2026-11-21"),

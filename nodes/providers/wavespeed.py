@@ -20,7 +20,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from ..generation.answers import about, text
+from ..generation.answers import TRIES, about, amount, text
 from ..generation.client import READ_ATTEMPTS, Answer, decoding
 from ..generation.credentials import redact
 from ..generation.errors import (
@@ -32,6 +32,7 @@ from ..generation.errors import (
     UnexpectedReply,
 )
 from ..generation.offer import (
+    Account,
     Cancellation,
     Completed,
     Failed,
@@ -251,6 +252,11 @@ class WaveSpeed(Provider):
                 return "impossible"
             answer = client.call("DELETE", f"api/v3/predictions/{quote(job.id, safe='')}")
             return "asked" if self._data(client, answer)["status"] == "deleted" else "impossible"
+
+    def check(self, client: Client) -> Account:
+        """GET /api/v3/balance, in USD."""
+        told = self._data(client, client.get("api/v3/balance", attempts=TRIES))
+        return Account(balance_usd=amount(told["balance"]))
 
     def price(self, client: Client, offer: Offer, request: GenerationRequest) -> Decimal | None:
         """POST /api/v3/model/price, with the settings that can change it; prompt and picture stay here.

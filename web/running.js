@@ -1,0 +1,71 @@
+// What a node shows beside ComfyUI's own progress: what became of a job that was stopped, and, when the page was loaded
+// again, the clip that it had shown before.
+import { app } from "../../scripts/app.js";
+import { api } from "../../scripts/api.js";
+import { nodeOf, toast } from "./canvas.js";
+import { ask } from "./talk.js";
+
+/** Stops that were told of in the last moment: those of one press of Cancel come together. @type {any[]} */
+let stops = [];
+
+/** @param {{ node: string, job: string, message: string }} stop */
+function stopped(stop) {
+  stops.push(stop);
+  if (stops.length > 1) return;
+  setTimeout(() => {
+    const told = stops;
+    stops = [];
+    const kept = told.filter((each) => each.job === "kept").length;
+    const one = nodeOf(told[0].node)?.title ?? "A clip";
+    const cancelled = told.length - kept;
+    const summary =
+      told.length === 1
+        ? `${one}: ${kept ? "not waited for, and still paid" : "cancelled"}`
+        : [kept && `${kept} not waited for, and still paid`, cancelled && `${cancelled} cancelled`].filter(Boolean).join(", ");
+    toast(kept ? "warn" : "info", summary, told.map((each) => each.message).join("\n"));
+  }, 800);
+}
+
+const isOurs = (/** @type {any} */ node) => /^Ray[A-Z]/.test(node.class_type ?? node.comfyClass ?? "");
+
+/** Our nodes of *prompt* and all that leads to them. @param {Record<string, any>} prompt */
+function leading(prompt) {
+  const open = Object.keys(prompt).filter((id) => isOurs(prompt[id]));
+  /** @type {Record<string, any>} */
+  const found = {};
+  for (let id = open.pop(); id !== undefined; id = open.pop()) {
+    if (id in found || !prompt[id]) continue;
+    const { class_type, inputs } = prompt[id];
+    found[id] = { class_type, inputs };
+    for (const value of Object.values(inputs)) if (Array.isArray(value) && value.length === 2) open.push(String(value[0]));
+  }
+  return found;
+}
+
+/** Whether there is a node of ours anywhere in *graph*. @param {any} graph @returns {boolean} */
+const holds = (graph) =>
+  (graph?.nodes ?? []).some((/** @type {any} */ node) => isOurs(node) || (node.subgraph && holds(node.subgraph)));
+
+/** Show on each node the clip that it had shown when it last ran as it is now. */
+async function shownAgain() {
+  if (!holds(app.rootGraph)) return;
+  const graph = app.rootGraph;
+  const { output } = await app.graphToPrompt();
+  const told = await ask("previews", { prompt: leading(output) });
+  for (const [id, shown] of Object.entries(told)) {
+    if (graph !== app.rootGraph || !nodeOf(id) || app.nodeOutputs?.[id]) continue;
+    // As if it came from a run: the one way in which both renderers take it.
+    api.dispatchCustomEvent("executed", { node: id, display_node: id, output: shown, prompt_id: "" });
+  }
+}
+
+app.registerExtension({
+  name: "LumaRay.Running",
+  setup() {
+    api.addEventListener("luma_ray.stopped", ({ detail }) => stopped(detail));
+  },
+  afterConfigureGraph() {
+    // After what ComfyUI itself restores. A graph of which no prompt can be made shows nothing, and says so when it is run.
+    setTimeout(() => void shownAgain().catch(() => {}), 100);
+  },
+});
