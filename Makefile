@@ -15,7 +15,7 @@ help:
 	@echo "make test   lint, types and all tests"
 	@echo "make bench  time and memory of everything -> docs/benchmarks.md; about 15 minutes, PARTS=decode,encode for less"
 	@echo "make soak   thousands of schedules of faults and of broken clips; many minutes"
-	@echo "make tables the tables of the README and the help pages, anew from what the providers are"
+	@echo "make tables the tables of the README and the help pages, anew from what the providers are, and locales/en"
 	@echo "make clean  remove what these made"
 
 demo: $(VENV)/demo.stamp

@@ -19,7 +19,7 @@ class RayAddAudio(io.ComfyNode):
             node_id="RayAddAudio",
             display_name="Ray Add Audio",
             description="Sound for a clip, by the provider that made it, which must sell that.",
-            search_aliases=["luma", "ray 2", "audio", "sound", "foley"],
+            search_aliases=["audio", "sound", "sound effects", "sfx", "foley", "music", "soundtrack"],
             inputs=[
                 inputs.prompt(required=False, tooltip="What is heard, at least 3 characters. Optional."),
                 inputs.provider(),

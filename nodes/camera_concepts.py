@@ -21,7 +21,18 @@ class RayCameraConcepts(io.ComfyNode):
             display_name="Ray Camera Concepts",
             category=inputs.CATEGORY,
             description="Camera moves for a shot, such as push_in or orbit_left. Two that fit can be combined.",
-            search_aliases=["luma", "ray 2", "camera", "concepts", "dolly", "orbit", "pan"],
+            search_aliases=[
+                "camera",
+                "concepts",
+                "camera motion",
+                "camera move",
+                "dolly",
+                "zoom",
+                "orbit",
+                "pan",
+                "tilt",
+                "crane",
+            ],
             inputs=[
                 inputs.widget(
                     io.Combo,

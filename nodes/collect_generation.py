@@ -22,7 +22,16 @@ class RayCollectGeneration(io.ComfyNode):
                 "Brings back a clip that was paid: one whose wait was stopped, or one made elsewhere with the same "
                 "account. Never buys anything."
             ),
-            search_aliases=["luma", "resume", "recover", "lost clip", "generation id", "download"],
+            search_aliases=[
+                "resume",
+                "recover",
+                "lost clip",
+                "generation id",
+                "download",
+                "retrieve",
+                "history",
+                "task id",
+            ],
             inputs=[
                 inputs.widget(
                     io.String,

@@ -26,15 +26,18 @@ class RayExportFilm(io.ComfyNode):
                 "Final Cut Pro XML with the cuts, and a bundle to share without keys, ids or places of this machine."
             ),
             search_aliases=[
-                "luma",
+                "export",
                 "edl",
                 "fcpxml",
                 "premiere",
                 "resolve",
+                "davinci",
                 "final cut",
                 "xml",
                 "timeline",
                 "share",
+                "save",
+                "nle",
             ],
             inputs=[
                 inputs.Generation.Input("generation", tooltip="The film, from any Ray node."),

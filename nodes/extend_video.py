@@ -25,15 +25,15 @@ class RayExtendVideo(inputs.Prompted):
                 "clip, else from the film's last picture, joined without a repeated frame."
             ),
             search_aliases=[
-                "luma",
-                "ray 2",
-                "ray flash",
-                "ray 3",
-                "ray 3.2",
                 "extend",
                 "continue",
                 "longer",
                 "lengthen",
+                "extension",
+                "30 seconds",
+                "long video",
+                "prepend",
+                "loop",
             ],
             inputs=[
                 *inputs.shared(Operation.EXTEND_VIDEO, prompt_required=True, follows_picture=True),

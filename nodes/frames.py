@@ -28,12 +28,15 @@ class RayFrames(io.ComfyNode):
                 "Frames of a film as images: a range, every n-th, in another size. Decodes only what is linked."
             ),
             search_aliases=[
-                "luma",
                 "video to frames",
+                "video to images",
                 "get frames",
+                "extract frames",
                 "last frame",
                 "first frame",
                 "load video",
+                "decode",
+                "split video",
             ],
             inputs=[
                 number("start", 0, 0, 1_000_000, "The first frame wanted; 0 is the clip's first."),

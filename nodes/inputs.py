@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 CATEGORY = "video/Luma Ray"
 _FIELDS = {field.name for field in dataclasses.fields(io.Schema)}
+_ALL_ALIASES = ("luma", "lumalabs", "dream machine", "ray2", "ray 2", "ray-2")
+"""What artists type who look for any of these nodes."""
+_MODEL_ALIASES = ("ray flash", "ray-flash-2", "ray 3", "ray 3.2")
+"""Also what they type who look for one that makes clips."""
 
 Generation = io.Custom("RAY_GENERATION")
 """Journal ids of a film's clips, in order of play: a tuple of strings. Holds no key, no URL, no path."""
@@ -28,8 +33,9 @@ Keyframes = io.Custom("RAY_KEYFRAMES")
 """Pictures at moments of a clip: a tuple of (frame number at 24 frames a second, IMAGE), in order of time."""
 
 
-def schema(**fields: Any) -> Any:
-    """A node's schema; fields that this ComfyUI does not know yet are left out."""
+def schema(*, search_aliases: Sequence[str], **fields: Any) -> Any:
+    """A node's schema, found by *search_aliases* and ours; what this ComfyUI does not know yet is left out."""
+    fields["search_aliases"] = [*_ALL_ALIASES, *search_aliases]
     return io.Schema(**{name: value for name, value in fields.items() if name in _FIELDS})
 
 
@@ -51,9 +57,10 @@ def _sold(operation: Operation, attribute: str, order: tuple[Any, ...]) -> list[
     return [value for value in order if value in sold]
 
 
-def generating(**fields: Any) -> Any:
+def generating(*, search_aliases: Sequence[str], **fields: Any) -> Any:
     """The schema of a node that gives a film: the common outputs, and what the host needs to know."""
     return schema(
+        search_aliases=[*_MODEL_ALIASES, *search_aliases],
         category=CATEGORY,
         outputs=film_outputs(),
         hidden=[io.Hidden.unique_id, io.Hidden.prompt, io.Hidden.extra_pnginfo],

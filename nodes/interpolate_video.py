@@ -23,7 +23,17 @@ class RayInterpolateVideo(inputs.Prompted):
                 "A clip that leads from the end of one clip to the beginning of another, by the provider that made "
                 "both. Without a key, a morph between them as a free preview."
             ),
-            search_aliases=["luma", "ray 2", "interpolate", "transition", "bridge", "morph", "between"],
+            search_aliases=[
+                "interpolate",
+                "interpolation",
+                "transition",
+                "bridge",
+                "morph",
+                "between",
+                "in between",
+                "inbetween",
+                "blend",
+            ],
             inputs=[
                 *inputs.unlooped(Operation.INTERPOLATE_VIDEO),
                 inputs.widget(

@@ -26,7 +26,23 @@ class RayJoinClips(io.ComfyNode):
                 "Joins the films of Ray nodes in order, a few frames in memory at a time; a frame that the next "
                 "film repeats is dropped. The films are made at the same time."
             ),
-            search_aliases=["luma", "concatenate", "merge videos", "film", "stitch"],
+            search_aliases=[
+                "join",
+                "concat",
+                "concatenate",
+                "merge videos",
+                "combine",
+                "stitch",
+                "append",
+                "edit",
+                "crossfade",
+                "dissolve",
+                "seams",
+                "colour match",
+                "color match",
+                "film",
+                "merge",
+            ],
             inputs=[
                 inputs.Generation.Input(
                     f"generation_{number}", optional=number > 1, tooltip="A film from a Ray node."

@@ -25,7 +25,14 @@ class RayKeyframe(io.ComfyNode):
                 "A picture that the clip passes at this second, for Ray Keyframes to Video. Chain several; their "
                 "order does not matter."
             ),
-            search_aliases=["luma", "ray 3", "keyframe", "in between", "middle frame", "guide frame"],
+            search_aliases=[
+                "keyframe",
+                "in between",
+                "inbetween",
+                "middle frame",
+                "guide frame",
+                "keyframes",
+            ],
             inputs=[
                 io.Image.Input("image", tooltip="One picture."),
                 inputs.widget(

@@ -24,15 +24,15 @@ class RayKeyframesToVideo(inputs.Prompted):
                 "passes more in between."
             ),
             search_aliases=[
-                "luma",
-                "ray 2",
-                "ray flash",
-                "ray 3",
-                "ray 3.2",
                 "first last frame",
                 "flf2v",
                 "start end frame",
+                "keyframes",
+                "image to video",
+                "i2v",
+                "img2vid",
                 "morph",
+                "tween",
             ],
             inputs=[
                 *inputs.shared(Operation.KEYFRAMES_TO_VIDEO, prompt_required=False, follows_picture=True),

@@ -24,7 +24,18 @@ class RayModifyVideo(inputs.Prompted):
                 "Makes a film over: its moves and timing stay, and what is seen follows the prompt and the first "
                 "frame. Without a key, the film in other colours as a free preview."
             ),
-            search_aliases=["luma", "ray 2", "ray 3.2", "modify", "restyle", "video to video", "v2v", "edit"],
+            search_aliases=[
+                "modify",
+                "restyle",
+                "style transfer",
+                "video to video",
+                "video2video",
+                "vid2vid",
+                "v2v",
+                "edit",
+                "reskin",
+                "relight",
+            ],
             inputs=[
                 inputs.prompt(
                     required=False, tooltip="What the film becomes, 3 to 5000 characters. Optional at Ray 2."

@@ -31,7 +31,18 @@ class RayPreflight(io.ComfyNode):
                 "Looks at the pictures of a shot before it costs anything: what is cropped, what will be soft, how "
                 "far apart they are, who makes it and for how much. Sends and buys nothing."
             ),
-            search_aliases=["luma", "keyframes", "check", "crop", "preview", "align", "price"],
+            search_aliases=[
+                "keyframes",
+                "check",
+                "crop",
+                "preview",
+                "align",
+                "price",
+                "cost",
+                "quote",
+                "estimate",
+                "compare images",
+            ],
             inputs=[
                 shared["provider"],
                 shared["model"],

@@ -24,7 +24,17 @@ class RayReframeVideo(inputs.Prompted):
                 "Brings a film into another ratio with nothing cut off: what is around it is generated. "
                 "Without a key, the film in its place on a dark ground as a free preview."
             ),
-            search_aliases=["luma", "ray 2", "ray 3.2", "reframe", "outpaint", "aspect ratio", "vertical"],
+            search_aliases=[
+                "reframe",
+                "outpaint",
+                "outpainting",
+                "aspect ratio",
+                "vertical",
+                "portrait",
+                "expand",
+                "uncrop",
+                "resize",
+            ],
             inputs=[
                 inputs.prompt(
                     required=False,

@@ -32,15 +32,18 @@ class RayScene(io.ComfyNode):
                 "from K1 to K2; all are made at the same time. Another take of one shot buys that shot alone."
             ),
             search_aliases=[
-                "luma",
-                "ray 2",
                 "scene",
                 "storyboard",
                 "shots",
                 "film",
+                "movie",
                 "sequence",
                 "multi shot",
+                "multishot",
                 "keyframes",
+                "shot list",
+                "screenplay",
+                "long video",
             ],
             inputs=[
                 inputs.widget(
@@ -50,8 +53,9 @@ class RayScene(io.ComfyNode):
                     default=_EXAMPLE,
                     dynamic_prompts=False,
                     tooltip=(
-                        "One line a shot, its fields divided by |, in any order: the prompt, `5 s`, camera moves as "
-                        "`push_in`, `K1 > K2` for other pictures (`-` for none), `take 2` to make it anew, `loop`."
+                        "One line a shot, its fields divided by vertical bars, in any order: the prompt, `5 s`, "
+                        "camera moves as `push_in`, `K1 > K2` for other pictures (`-` for none), `take 2` to make it "
+                        "anew, `loop`."
                     ),
                 ),
                 *(

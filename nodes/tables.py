@@ -63,6 +63,17 @@ def sold(providers: Iterable[Provider], operation: Operation) -> Iterator[Row]:
             yield named(provider), "; ".join(filter(None, [", ".join(models), *words]))
 
 
+def costs(providers: Iterable[Provider], operation: Operation) -> Iterator[Row]:
+    """What each model costs in *operation*: 5 s of 720p, and from the least to the most that is sold."""
+    for provider in providers:
+        told = [
+            f"{model} {_cost(provider, offers)}"
+            for model, offers in _by_model(o for o in provider.offers if o.operation is operation)
+        ]
+        if told:
+            yield named(provider), "free" if provider.local else "; ".join(told)
+
+
 def named(provider: Provider) -> str:
     """Its name as the nodes have it, with a warning where it is experimental."""
     return f"{provider.name} (experimental)" if provider.experimental else provider.name
@@ -184,6 +195,13 @@ def _pictures(provider: Provider, offers: Sequence[Offer]) -> list[str]:
 def needs_hosting(provider: Provider) -> bool:
     """Whether pictures for it must be put somewhere that its own key does not open."""
     return provider.takes_urls_only and not provider.hosting
+
+
+def _cost(provider: Provider, offers: Sequence[Offer]) -> str:
+    """The usual price, and the range around it where there is one."""
+    prices = sorted({price for offer in offers for price in offer.prices.values()})
+    usual = _price(provider, offers)
+    return f"{usual} ({dollars(prices[0])} to {dollars(prices[-1])})" if len(prices) > 1 else usual
 
 
 def _price(provider: Provider, offers: Sequence[Offer]) -> str:

@@ -25,15 +25,17 @@ class RayTakes(inputs.Prompted):
                 "it to the number of the one that goes on, which costs nothing more."
             ),
             search_aliases=[
-                "luma",
-                "ray 2",
                 "variations",
                 "takes",
                 "compare",
                 "choose",
                 "batch",
+                "seed",
                 "seeds",
                 "grid",
+                "re-roll",
+                "reroll",
+                "retry",
             ],
             inputs=[
                 *inputs.shared(Operation.KEYFRAMES_TO_VIDEO, prompt_required=False, follows_picture=True),

@@ -20,7 +20,17 @@ class RayTextToVideo(inputs.Prompted):
             description=(
                 "A 5 to 10 s clip from a prompt, by Luma Ray 2, Ray 2 Flash or Ray 3.2; a free preview without a key."
             ),
-            search_aliases=["luma", "ray 2", "ray flash", "ray 3", "ray 3.2", "t2v", "text to video"],
+            search_aliases=[
+                "t2v",
+                "text to video",
+                "text2video",
+                "txt2vid",
+                "prompt to video",
+                "video generation",
+                "generate video",
+                "loop",
+                "seamless loop",
+            ],
             inputs=[
                 *inputs.shared(Operation.TEXT_TO_VIDEO, prompt_required=True, follows_picture=False),
                 inputs.concepts(),

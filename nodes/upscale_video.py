@@ -23,7 +23,16 @@ class RayUpscaleVideo(io.ComfyNode):
                 "A clip with more pixels, by the provider that made it, which must sell that. A preview is enlarged "
                 "here, as a free preview."
             ),
-            search_aliases=["luma", "ray 2", "upscale", "4k", "1080p", "enlarge"],
+            search_aliases=[
+                "upscale",
+                "upscaler",
+                "super resolution",
+                "4k",
+                "1080p",
+                "enlarge",
+                "enhance",
+                "hd",
+            ],
             inputs=[
                 inputs.provider(),
                 inputs.resolution(Operation.UPSCALE_VIDEO),

@@ -1,6 +1,7 @@
-"""The tables in the README and the help pages, made from the providers: `make tables` writes them anew.
+"""The tables in the README and the help pages, made from the providers and the nodes: `make tables` writes them anew.
 
-So is docs/benchmarks.md, and what the README quotes of it: from the figures of the last `make bench`.
+So are the files in locales/en (see translations.py); and docs/benchmarks.md, and what the README quotes of it, from
+the figures of the last `make bench`.
 
 A table stands between two comments, which are not shown: `<!-- table: jobs -->` and `<!-- end of table -->`. Its
 name is one of `TABLES`.
@@ -8,6 +9,7 @@ name is one of `TABLES`.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +20,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     import conftest  # noqa: F401 - the pack under its name
 
+import translations
 from bench import quotes, report
 from bench.parts import PARTS
 from luma_ray.nodes.generation.hosting import Hosting, WebHosting
@@ -25,12 +28,15 @@ from luma_ray.nodes.generation.offer import Offer, Provider
 from luma_ray.nodes.generation.request import Operation
 from luma_ray.nodes.hosting import HOSTS
 from luma_ray.nodes.providers import PROVIDERS
-from luma_ray.nodes.tables import HEADER, SOLD, Row, markdown, matrix, named, needs_hosting, sold
+from luma_ray.nodes.tables import HEADER, SOLD, Row, costs, markdown, matrix, named, needs_hosting, sold
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (ROOT / "README.md", *sorted(ROOT.glob("web/docs/*/*.md")))
 PAID = [provider for provider in PROVIDERS if not provider.local]
 UNKNOWN = "not documented"
+COSTS = ("provider", "5 s of 720p; least to most")
+SHOTS = (Operation.TEXT_TO_VIDEO, Operation.IMAGE_TO_VIDEO, Operation.KEYFRAMES_TO_VIDEO)
+"""What the shots of a scene and the takes of one shot are made by."""
 
 WANTED: dict[str, Callable[[Provider, Offer], object]] = {
     # what an artist may look for: whether an offer has it
@@ -132,6 +138,39 @@ def stops(providers: Iterable[Provider]) -> Iterator[Row]:
             yield f"is cancelled. {each.cancelled_bill}", each.name
 
 
+def shots(providers: Iterable[Provider]) -> Iterator[Row]:
+    """Who makes shots from words, from a first picture, and between two, of which length."""
+    words = dict(zip(SHOTS, ("words", "a first picture", "two pictures"), strict=True))
+    for provider in providers:
+        offers = [offer for offer in provider.offers if offer.operation in SHOTS]
+        models = ", ".join(dict.fromkeys(offer.model for offer in offers))
+        made = ", ".join(words[each] for each in SHOTS if any(offer.operation is each for offer in offers))
+        seconds = ", ".join(map(str, sorted({seconds for offer in offers for seconds in offer.durations})))
+        yield named(provider), f"{models}; from {made}; {seconds} s"
+
+
+def examples(node_id: str) -> list[str]:
+    """Names of the example workflows with such a node, in the order of the alphabet."""
+    return [
+        path.stem
+        for path in sorted((ROOT / "example_workflows").glob("*.json"))
+        if any(node["type"] == node_id for node in json.loads(path.read_text("utf-8"))["nodes"])
+    ]
+
+
+def inputs(node_id: str) -> Iterator[Row]:
+    """A node's inputs, as their tooltips have it."""
+    for name, (_, options) in translations.declared(node_id).items():
+        yield f"`{name}`", _cell(options["tooltip"])
+
+
+def outputs(node_id: str) -> Iterator[Row]:
+    """A node's outputs, as their tooltips have it."""
+    node = translations.nodes()[node_id]
+    for name, tooltip in zip(node["output_name"], node["output_tooltips"], strict=True):
+        yield f"`{name}`", _cell(tooltip)
+
+
 def experimental(providers: Iterable[Provider]) -> Iterator[Row]:
     """Which providers are, and why."""
     for provider in providers:
@@ -145,6 +184,22 @@ TABLES: dict[str, Callable[[], tuple[Row, Iterable[Row]]]] = {
         each: partial(lambda each: (SOLD, having(PROVIDERS, each)), each)
         for each in ("concepts", "middle_frames")
     },
+    **{
+        f"costs_{each.value}": partial(lambda each: (COSTS, costs(PROVIDERS, each)), each)
+        for each in Operation
+        if not each.remakes
+    },
+    **{
+        f"{side}_{page.parent.name}": partial(
+            lambda side, make, node_id: ((side.removesuffix("s"), "what"), make(node_id)),
+            side,
+            make,
+            page.parent.name,
+        )
+        for side, make in (("inputs", inputs), ("outputs", outputs))
+        for page in PAGES[1:]
+    },
+    "shots": lambda: (SOLD, shots(PROVIDERS)),
     "models": lambda: (HEADER, matrix(PROVIDERS)),
     "choice": lambda: (("wanted", "who has it"), choice(PAID)),
     "keys": lambda: (("provider", "service", "must be set", "from", "pictures go"), keys(PAID)),
@@ -174,10 +229,17 @@ def measured() -> str:
 
 
 def main() -> None:
-    """Write the tables of every page."""
+    """Write the tables of every page, and the strings for translators."""
     for page in PAGES:
         page.write_text(filled(page.read_text("utf-8")), "utf-8", newline="\n")
+    for file, strings in translations.files().items():
+        file.write_text(translations.written(strings), "utf-8", newline="\n")
     report.PAGE.write_text(measured(), "utf-8", newline="\n")
+
+
+def _cell(words: str) -> str:
+    """*words* for a table, in which a bar would end the cell."""
+    return words.replace("|", "\\|")
 
 
 def _names(providers: Iterable[Provider]) -> str:

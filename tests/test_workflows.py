@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import combinations
 from pathlib import Path
 
 import comfy_host
@@ -20,8 +21,36 @@ FRAMES = {
     "four-shot-film": 484,
     "scene": 481,
     "reframe-to-vertical": 121,
+    "modify-video": 121,
+    "upscale-to-1080p": 121,
+    "add-audio": 121,
+    "interpolate-two-clips": 361,
+    "choose-a-take": 121,
+    "preflight-keyframes": 121,
+    "export-a-film": 363,
+    "draft-to-final": 363,
+    "extend-to-30-seconds": 721,
+    "half-a-minute-from-four-photographs": 769,
 }
-CREATES = {"extend-to-15-seconds": 3, "four-shot-film": 4, "scene": 4, "reframe-to-vertical": 2}
+CREATES = {
+    "extend-to-15-seconds": 3,
+    "four-shot-film": 4,
+    "scene": 4,
+    "reframe-to-vertical": 2,
+    "modify-video": 2,
+    "upscale-to-1080p": 2,
+    "add-audio": 2,
+    "interpolate-two-clips": 3,
+    "choose-a-take": 4,
+    "export-a-film": 3,
+    "draft-to-final": 3,
+    "extend-to-30-seconds": 6,
+    "half-a-minute-from-four-photographs": 4,
+}
+TITLE = 30
+"""Height of a node's title, in the units of its place."""
+LARGER = {"RayUpscaleVideo": "720p"}
+"""The smallest size of a node that does not sell the one that all others are run at."""
 
 
 @pytest.fixture
@@ -31,12 +60,24 @@ def host(tmp_path):
         yield host
 
 
-def smaller(prompt):
-    """The same graph at 540p, so that the suite is quick."""
+def smaller(prompt, resolution):
+    """The same graph at *resolution*, so that the suite is quick."""
     for node in prompt.values():
         if "resolution" in node["inputs"] and node["inputs"]["resolution"] != "auto":
-            node["inputs"]["resolution"] = "540p"
+            node["inputs"]["resolution"] = LARGER.get(node["class_type"], resolution)
     return prompt
+
+
+def overlapping(nodes):
+    """Pairs of nodes that lie over each other; the title stands above a node's place."""
+    found = []
+    for one, other in combinations(nodes, 2):
+        (left, top), (wide, tall) = one["pos"], one["size"]
+        (across, down), (width, height) = other["pos"], other["size"]
+        beside = left + wide <= across or across + width <= left
+        below = top + tall + TITLE <= down or down + height + TITLE <= top
+        found += [] if beside or below else [(one["type"], other["type"])]
+    return found
 
 
 def film(result, prompt):
@@ -52,7 +93,8 @@ def test_there_is_an_example_for_every_job_and_a_count_for_every_example():
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs_offline_without_any_key(host, example):
-    prompt = smaller(comfy_host.to_prompt(json.loads(example.read_text("utf-8")), host.object_info()))
+    prompt = comfy_host.to_prompt(json.loads(example.read_text("utf-8")), host.object_info())
+    prompt = smaller(prompt, "360p")
     result = host.queue(prompt)
     assert result.status == "success", result.message
     assert clips.inspect(film(result, prompt)).frames == FRAMES[example.stem]
@@ -61,7 +103,8 @@ def test_an_example_runs_offline_without_any_key(host, example):
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_the_same_file_runs_at_luma_when_a_key_is_set(host, example, luma, bucket):
     luma.pace = type(luma.pace)(1)
-    prompt = smaller(comfy_host.to_prompt(json.loads(example.read_text("utf-8")), host.object_info()))
+    prompt = comfy_host.to_prompt(json.loads(example.read_text("utf-8")), host.object_info())
+    prompt = smaller(prompt, "540p")
     result = host.queue(prompt)
     assert result.status == "success", result.message
     assert len(luma.creates) == CREATES.get(example.stem, 1)
@@ -74,8 +117,9 @@ def test_an_example_opens_anywhere_and_shares_nothing_private(host, example):
     text = example.read_text("utf-8")
     workflow = json.loads(text)
     info = host.object_info()
+    assert overlapping(workflow["nodes"]) == []
     assert re.fullmatch(r"[A-Za-z0-9_.-]+", example.stem)
-    assert example.with_suffix(".jpg").stat().st_size < 200_000
+    assert example.with_suffix(".jpg").stat().st_size < 65_000
     assert "/home/" not in text
     assert "http" not in text
     for node in workflow["nodes"]:

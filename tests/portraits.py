@@ -1,0 +1,111 @@
+"""The pictures of the help pages, drawn anew by ComfyUI's own interface: `python tests/portraits.py [NodeId ...]`.
+
+Needs Chromium, and COMFYUI_DIR and COMFYUI_PYTHON as the tests in a real ComfyUI do. A node is shown as it stands in
+the first example that has one; where none has, as it is when it is new.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import conftest  # noqa: F401 - the pack under its name
+import pages
+import translations
+from browser import Browser
+from test_real_comfyui import ComfyUI
+
+WIDTH = 360
+"""Of a node, in pixels of the page; of its picture twice that, so that it is sharp on any screen."""
+AROUND = 14
+QUALITY = 84
+READY = "return !!window.comfyAPI?.app?.app?.rootGraph && !!window.LiteGraph?.registered_node_types.RayScene"
+SHOW = """
+const app = window.comfyAPI.app.app;
+await app.loadGraphData(%s);
+const [node] = app.rootGraph.nodes;
+node.setSize([%d, node.computeSize()[1] + %d]);
+node.pos = [0, 0];
+const canvas = app.canvas;
+canvas.ds.scale = 1;
+canvas.ds.offset = [420, 120];
+canvas.deselectAll?.();
+canvas.setDirty(true, true);
+await new Promise((done) => setTimeout(done, 700));
+const around = node.boundingRect;
+const at = canvas.canvas.getBoundingClientRect();
+return { x: at.left + around[0] + canvas.ds.offset[0], y: at.top + around[1] + canvas.ds.offset[1],
+  width: around[2], height: around[3] };
+"""
+PREFERRED = {
+    "Comfy.TutorialCompleted": True,
+    "Comfy.NodeBadge.NodeSourceBadgeMode": "None",
+    "Comfy.NodeBadge.NodeIdBadgeMode": "None",
+    "Comfy.Minimap.Visible": False,
+}
+PLAIN = """
+const app = window.comfyAPI.app.app;
+app.canvas.render_canvas_border = false;
+app.canvas.show_info = false;
+app.canvas.background_image = null;
+app.canvas.clear_background_color = "#1c1c20";
+return true;
+"""
+PROMPTED = 90
+"""Room for words, in pixels."""
+
+
+def shown(node_id: str) -> dict[str, Any]:
+    """A workflow with such a node alone."""
+    node: dict[str, Any] = {"type": node_id}
+    for name in pages.examples(node_id)[:1]:
+        workflow = json.loads((pages.ROOT / "example_workflows" / f"{name}.json").read_text("utf-8"))
+        node = next(each for each in workflow["nodes"] if each["type"] == node_id)
+        node = {key: each for key, each in node.items() if key not in ("title", "inputs", "outputs")}
+    node |= {"id": 1, "pos": [0, 0]}
+    return {"nodes": [node], "links": [], "version": 0.4, "last_node_id": 1, "last_link_id": 0}
+
+
+def main(wanted: list[str]) -> None:
+    """Draw them."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Path(folder) / "user" / "default" / "comfy.settings.json"
+        settings.parent.mkdir(parents=True)
+        settings.write_text(json.dumps(PREFERRED), "utf-8")
+        comfyui = ComfyUI(Path(folder), LUMA_RAY_COLLECT="off")
+        try:
+            with Browser() as browser:
+                screen = {"width": 1500, "height": 1500, "deviceScaleFactor": 2, "mobile": False}
+                browser.call("Emulation.setDeviceMetricsOverride", **screen)
+                browser.open(comfyui.address)
+                browser.until(READY)
+                browser.ask(PLAIN)
+                for node_id in wanted or translations.nodes():
+                    draw(browser, node_id)
+        finally:
+            comfyui.end()
+
+
+def draw(browser: Browser, node_id: str) -> None:
+    """One picture."""
+    texts = sum(bool(options.get("multiline")) for _, options in translations.declared(node_id).values())
+    place = browser.ask(SHOW % (json.dumps(shown(node_id)), WIDTH, PROMPTED * texts))
+    clip = {
+        "x": place["x"] - AROUND,
+        "y": place["y"] - AROUND,
+        "width": place["width"] + 2 * AROUND,
+        "height": place["height"] + 2 * AROUND,
+        "scale": 1,
+    }
+    told = browser.call("Page.captureScreenshot", format="webp", quality=QUALITY, clip=clip)
+    picture = base64.b64decode(told["data"])
+    (pages.ROOT / "web" / "docs" / node_id / f"{node_id}.webp").write_bytes(picture)
+    print(f"{node_id}: {place['width']:.0f}x{place['height']:.0f}, {len(picture)} bytes")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
