@@ -6,7 +6,7 @@ import collections
 from typing import Any, Final
 
 from . import collecting, host
-from .page import door, keys, limits, questions
+from .page import door, keys, limits, prices, questions
 
 PREFIX: Final = "/luma_ray"
 MOST_UNTOLD: Final = 20
@@ -26,7 +26,7 @@ def register(server: Any) -> collecting.Collector:
     news = door.Route(
         "POST", "news", lambda *_: [untold.popleft() for _ in range(len(untold))], anywhere=True
     )
-    for route in (news, *questions.routes(collector), *limits.ROUTES, *keys.ROUTES):
+    for route in (news, *questions.routes(collector), *limits.ROUTES, *keys.ROUTES, *prices.ROUTES):
         add = server.routes.get if route.method == "GET" else server.routes.post
         add(f"{PREFIX}/{route.path}")(door.served(route, host.studio))
     return collector
