@@ -17,9 +17,10 @@ from typing import Any, Final
 from . import plan_films, screenplay, sheet
 from .film import MATCH_FIRST_FRAME, Settings, request_for
 from .generation import budget
+from .generation.budget import Quote
 from .generation.errors import GenerationError, LimitReached
 from .generation.lifecycle import Lifecycle
-from .generation.ray import DURATIONS, FRAMES_PER_SECOND, MODELS, RESOLUTIONS
+from .generation.ray import DURATIONS, FRAMES_PER_SECOND, LONGEST_FILM, MODELS, RESOLUTIONS
 from .generation.request import AS_THE_SOURCE, GenerationRequest, MiddleFrame, Operation, StillImage
 from .generation.selection import AUTO
 from .generation.spending import over
@@ -55,6 +56,24 @@ class Shot:
     provider: str
     marks: tuple[str, ...]
     """For each clip of it a mark, see `Occasion.shot`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What would become of a shot that is queued now."""
+
+    shot: Shot
+    clips: int
+    """Those that are not here yet."""
+    quotes: tuple[tuple[Quote, Decimal], ...]
+    """What one of them would cost and count, for each that it may be and that would be bought."""
+    refusal: GenerationError | None = None
+    """Why a clip that it may be would be refused."""
+
+    @property
+    def dearest(self) -> tuple[Quote, Decimal] | None:
+        """The most that one clip may cost; None where none is bought."""
+        return max(self.quotes, key=lambda each: each[1], default=None) if self.clips else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,17 +121,42 @@ def marks_of(prompt: Prompt, node_id: str) -> tuple[str, ...]:
     return tuple(each for shot in shots(prompt, {node_id}) for each in shot.marks)
 
 
+def outlook(lifecycle: Lifecycle, planned: Sequence[Shot]) -> list[Outlook]:
+    """What would become of each shot. Two that are the same are one purchase, told of at the first."""
+    owned = lifecycle.ledger.owned({each for shot in planned for each in shot.marks})
+    told = []
+    for shot in planned:
+        quotes, refusal = [], None
+        for request in shot.requests:
+            try:
+                quoted = lifecycle.quote(request, shot.provider)
+            except GenerationError as error:
+                refusal = refusal or error
+                continue
+            lacking = lifecycle.uploads.lacking(lifecycle.sellers.provider(quoted.provider), request)
+            if lacking is not None and not quoted.recalled:
+                refusal = refusal or lacking
+            elif not quoted.recalled:
+                quotes.append((quoted, budget.counted(quoted, lifecycle.sellers.providers, request)))
+        missing = [each for each in shot.marks if each not in owned]
+        told.append(Outlook(shot=shot, clips=len(missing), quotes=tuple(quotes), refusal=refusal))
+        if quotes:
+            owned |= set(missing)
+    return told
+
+
 def quote(lifecycle: Lifecycle, planned: Sequence[Shot]) -> list[Quoted]:
     """What would be bought now and for how much. A shot that would be refused costs nothing: its node says why."""
-    owned = lifecycle.ledger.owned({each for shot in planned for each in shot.marks})
-    quoted = []
-    for shot in planned:
-        clips = sum(each not in owned for each in shot.marks)
-        prices = [price for request in shot.requests for price in _price(lifecycle, request, shot.provider)]
-        if clips and prices:
-            provider, usd = max(prices, key=lambda price: price[1])
-            quoted.append(Quoted(shot=shot, clips=clips, provider=provider, usd=usd))
-    return quoted
+    return quoted_of(outlook(lifecycle, planned))
+
+
+def quoted_of(told: Sequence[Outlook]) -> list[Quoted]:
+    """Those of *told* that are bought."""
+    return [
+        Quoted(shot=each.shot, clips=each.clips, provider=each.dearest[0].provider, usd=each.dearest[1])
+        for each in told
+        if each.dearest is not None
+    ]
 
 
 def check(lifecycle: Lifecycle, run: str, planned: Sequence[Shot]) -> None:
@@ -120,7 +164,12 @@ def check(lifecycle: Lifecycle, run: str, planned: Sequence[Shot]) -> None:
 
     Names every shot with its price, and what would be cheaper. Nothing was uploaded or sent.
     """
-    quoted = [each for each in quote(lifecycle, planned) if each.usd]
+    check_quoted(lifecycle, run, quote(lifecycle, planned))
+
+
+def check_quoted(lifecycle: Lifecycle, run: str, told: Sequence[Quoted]) -> None:
+    """As `check`, of shots whose prices are known."""
+    quoted = [each for each in told if each.usd]
     if not quoted:
         return
     more: dict[str, Decimal] = {}
@@ -202,7 +251,7 @@ def _scene(prompt: Prompt, node_id: str, node: Mapping[str, Any]) -> Iterator[Sh
     pictures = {
         int(name.removeprefix("keyframes.K")): value
         for name, value in given.items()
-        if name.startswith("keyframes.K") and name[11:].isdecimal() and linked(value)
+        if name.startswith("keyframes.K") and name[11:].isdecimal() and len(name) < 16 and linked(value)
     }
     try:
         lines = sheet.read(text if isinstance(text, str) else "")
@@ -247,6 +296,8 @@ def _mark(prompt: Prompt, node_id: str, inputs: Mapping[str, Any]) -> str:
 
 def _takes(prompt: Prompt, node_id: str, node: Mapping[str, Any]) -> Iterator[Shot]:
     """The takes that a node asks for: all of them, or the chosen one."""
+    from .variations import MOST_TAKES
+
     given = node.get("inputs", {})
     count, choose, first = (
         given.get(name, default) for name, default in (("takes", 4), ("choose", 0), ("take", 1))
@@ -255,7 +306,8 @@ def _takes(prompt: Prompt, node_id: str, node: Mapping[str, Any]) -> Iterator[Sh
         operation = Operation.KEYFRAMES_TO_VIDEO
     else:
         operation = Operation.IMAGE_TO_VIDEO if linked(given.get("first_frame")) else Operation.TEXT_TO_VIDEO
-    count, first = (each if isinstance(each, int) else 9 for each in (count, first))
+    count, first = (each if isinstance(each, int) else MOST_TAKES for each in (count, first))
+    count = min(count, MOST_TAKES)  # the prompt may be one that ComfyUI did not look at yet
     wanted = [choose] if isinstance(choose, int) and choose else range(1, count + 1)
     common = {name: value for name, value in given.items() if name not in ("takes", "choose", "take")}
     for number in wanted:
@@ -342,14 +394,14 @@ def _clips(prompt: Prompt, given: Mapping[str, Any]) -> int:
     if isinstance(source, list) and linked(source):
         before = (prompt.get(str(source[0])) or {}).get("inputs", {})
         told = before.get("length", _seconds(before.get("duration")))
-        have = told if isinstance(told, int) else 5
-    missing = (length if isinstance(length, int) else 30) - have
+        have = max(told, 0) if isinstance(told, int) else 5
+    missing = min(length if isinstance(length, int) else 30, LONGEST_FILM) - have
     return max(ceil((missing - 0.25) / duration), 1)
 
 
 def _seconds(told: Any) -> int:
     words = str(told).removesuffix(" s")
-    return int(words) if words.isdecimal() and int(words) else 5
+    return int(words) if words.isdecimal() and len(words) < 4 and int(words) else 5
 
 
 def _no_picture(media_type: str) -> bytes:

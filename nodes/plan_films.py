@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .film import Settings, request_for
-from .generation.ray import MODELS, MODES, RESOLUTIONS, frame_size, proportion
+from .generation.ray import LONGEST_FILM, MODELS, MODES, RESOLUTIONS, frame_size, proportion
 from .generation.request import (
     AS_THE_SOURCE,
     GenerationReference,
@@ -37,23 +37,36 @@ class Expected:
     """Empty where nobody says."""
 
 
-def expected(prompt: Prompt, link: Any, depth: int = 0) -> Expected:
+def expected(prompt: Prompt, link: Any) -> Expected:
     """What the node at the other end of *link* will give, as far as its widgets tell."""
+    return _expected(prompt, link, 0, {})
+
+
+def _expected(prompt: Prompt, link: Any, depth: int, known: dict[str, Expected]) -> Expected:
+    """*known*: what was found so far, or a graph that joins the same films again and again is never read."""
     if not linked(link) or depth > _DEEPEST:
         return Expected()
-    node = prompt.get(str(link[0])) or {}
+    node_id = str(link[0])
+    if node_id not in known:
+        known[node_id] = Expected()
+        known[node_id] = _given(prompt, prompt.get(node_id) or {}, depth, known)
+    return known[node_id]
+
+
+def _given(prompt: Prompt, node: Mapping[str, Any], depth: int, known: dict[str, Expected]) -> Expected:
     kind, given = str(node.get("class_type")), node.get("inputs", {})
     if kind == "RayJoinClips":
-        parts = [expected(prompt, value, depth + 1) for value in given.values() if linked(value)]
+        parts = [_expected(prompt, value, depth + 1, known) for value in given.values() if linked(value)]
         return replace(parts[0], seconds=sum(part.seconds for part in parts)) if parts else Expected()
     if not kind.startswith("Ray"):
         return Expected()
-    film = expected(prompt, given.get("generation") or given.get("video") or given.get("frames"), depth + 1)
+    source = given.get("generation") or given.get("video") or given.get("frames")
+    film = _expected(prompt, source, depth + 1, known)
     told = str(given.get("duration", "")).removesuffix(" s")
     length = given.get("length")
-    seconds = float(told) if told.isdecimal() else film.seconds
+    seconds = float(told) if told.isdecimal() and len(told) < 4 else film.seconds
     if kind == "RayExtendVideo" and isinstance(length, int):
-        seconds = float(length)
+        seconds = float(min(length, LONGEST_FILM))
     provider, model = given.get("provider"), given.get("model")
     return replace(
         _sized(film, given),

@@ -6,7 +6,7 @@ import collections
 from typing import Any, Final
 
 from . import collecting, host
-from .page import door, keys, limits, previews, questions
+from .page import door, keys, limits, previews, prices, questions
 
 PREFIX: Final = "/luma_ray"
 MOST_UNTOLD: Final = 20
@@ -26,8 +26,8 @@ def register(server: Any) -> collecting.Collector:
     news = door.Route(
         "POST", "news", lambda *_: [untold.popleft() for _ in range(len(untold))], anywhere=True
     )
-    of_runs = previews.routes(host.previews)
-    for route in (news, *questions.routes(collector), *limits.ROUTES, *keys.ROUTES, *of_runs):
+    told = (news, *questions.routes(collector), *previews.routes(host.previews))
+    for route in (*told, *limits.ROUTES, *keys.ROUTES, *prices.ROUTES):
         add = server.routes.get if route.method == "GET" else server.routes.post
         add(f"{PREFIX}/{route.path}")(door.served(route, host.studio))
     return collector

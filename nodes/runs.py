@@ -43,7 +43,7 @@ def check(studio: Studio, run: str, prompt: dict[str, Any]) -> None:
         else:
             refusal = None
             try:
-                plan.check(studio.lifecycle, run, plan.shots(prompt, executed(prompt)))
+                plan.check(studio.lifecycle, run, plan.shots(prompt, executed(prompt, _wanted(run))))
             except LimitReached as error:
                 refusal = str(error)
             if run:
@@ -78,6 +78,17 @@ def executed(prompt: Mapping[str, Any], targets: Collection[Any] | None = None) 
             inputs = prompt[node_id].get("inputs", {}).values()
             ends += [str(value[0]) for value in inputs if linked(value)]
     return found
+
+
+def _wanted(run: str) -> list[str] | None:
+    """The outputs that this run is for: a part of the graph may have been queued. None where nobody tells."""
+    try:
+        queue = importlib.import_module("server").PromptServer.instance.prompt_queue
+        running, _ = getattr(queue, "get_current_queue_volatile", queue.get_current_queue)()
+        found = next((item[4] for item in running if item[1] == run), None)
+    except (ImportError, AttributeError, IndexError, TypeError, ValueError):
+        return None  # all outputs, as where nobody queues a part
+    return [str(node_id) for node_id in found] if isinstance(found, (list, tuple, set)) else None
 
 
 def _may_end(known: Mapping[str, Any], kind: Any) -> bool:

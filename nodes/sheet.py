@@ -61,17 +61,17 @@ class Line:
 
 def read(text: str) -> tuple[Line, ...]:
     """The shots of a sheet. Raises InvalidInput, which names the line."""
-    lines = tuple(_line(number, content) for number, content in _shots(text))
-    if not lines:
+    shots = list(_shots(text))
+    if not shots:
         raise InvalidInput(
             "The scene sheet is empty: write one line a shot, such as `5 s | push_in | a fox in the snow`. "
             "Nothing was billed."
         )
-    if len(lines) > MOST_SHOTS:
+    if len(shots) > MOST_SHOTS:
         raise InvalidInput(
-            f"The scene has {len(lines)} shots, and {MOST_SHOTS} are the most: divide it. Nothing was billed."
+            f"The scene has {len(shots)} shots, and {MOST_SHOTS} are the most: divide it. Nothing was billed."
         )
-    return lines
+    return tuple(_line(number, " ".join(parts)) for number, parts in shots)
 
 
 def written(lines: Sequence[Line]) -> str:
@@ -108,19 +108,19 @@ def idle(lines: Sequence[Line], known: Sequence[int]) -> list[int]:
     return [number for number in known if number not in used]
 
 
-def _shots(text: str) -> Iterator[tuple[int, str]]:
-    """Each shot with the number of its first line; indented lines belong to the one above them."""
-    shot: tuple[int, str] | None = None
+def _shots(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The lines of each shot with the number of the first; indented ones belong to the one above them."""
+    shot: tuple[int, list[str]] | None = None
     for number, line in enumerate(text.splitlines(), 1):
         content = line.strip()
         if not content or content.startswith("#"):
             continue
         if line[:1].isspace() and shot is not None:
-            shot = shot[0], f"{shot[1]} {content}"
+            shot[1].append(content)
             continue
         if shot is not None:
             yield shot
-        shot = number, content
+        shot = number, [content]
     if shot is not None:
         yield shot
 

@@ -55,6 +55,8 @@ PACKAGES = {
         "nodes.bookkeeping",
         "nodes.collecting",
         "nodes.plan",
+        "nodes.looking",
+        "nodes.runs",
         "nodes.hosting",
         "nodes.providers",
         "nodes.media",

@@ -227,6 +227,31 @@ def test_a_node_that_leads_to_no_output_is_not_counted(host, seller):
     assert len(seller.creates) == 1
 
 
+def test_where_a_part_is_queued_only_that_part_is_counted(host, seller):
+    limits(host, per_run="0.30")
+    prompt = film(shot("one"), shot("two"), shot("three"))
+    assert "This run would buy 3 clips for $0.90" in host.queue(prompt).message
+    result = host.queue(prompt, partial_execution_targets=["102"])
+    assert result.status == "success", result.message
+    assert [create.prompt for create in seller.creates] == ["two"]
+
+
+def test_a_part_that_costs_too_much_is_refused_as_a_whole_and_names_no_other_shot(host, seller):
+    limits(host, per_run="0.50")
+    prompt = film(shot("one"), shot("two"), shot("three"))
+    told = host.queue(prompt, partial_execution_targets=["101", "103"]).message
+    assert "This run would buy 2 clips for $0.60" in told
+    assert "(node 2)" not in told
+    assert seller.requests == []
+
+
+def test_two_nodes_that_ask_for_the_same_clip_count_once(host, seller):
+    limits(host, per_run="0.30")
+    result = host.queue(film(shot("one"), shot("one")))
+    assert result.status == "success", result.message
+    assert len(seller.creates) == 1
+
+
 def test_another_press_of_queue_is_another_run(host, seller):
     limits(host, per_run="0.30")
     for words in ("one", "two", "three"):

@@ -143,10 +143,10 @@ def _cheapest(
     providers: Sequence[Provider], request: GenerationRequest, credentials: Credentials, facts: Facts
 ) -> Selection:
     configured = _configured(providers, credentials)
-    fitting: list[tuple[Decimal, float, int, Selection]] = []
+    fitting: list[tuple[Decimal, Selection]] = []
     reasons: list[str] = []
     unreachable: Selection | None = None
-    for order, provider in enumerate(configured):
+    for provider in configured:
         offer, refused = refusals(provider, request)
         if refused or offer is None:
             reasons.append(f"{provider.name}: {', '.join(refused)}")
@@ -157,16 +157,12 @@ def _cheapest(
             continue
         price = facts.quote(provider, offer, request).usd
         # A price nobody knows counts as the dearest, so it is never chosen over a known one.
-        fitting.append(
-            (
-                price if price is not None else Decimal("Infinity"),
-                facts.seconds(provider, request),
-                order,
-                Selection(provider, offer),
-            )
-        )
+        fitting.append((price if price is not None else Decimal("Infinity"), Selection(provider, offer)))
     if fitting:
-        return min(fitting, key=lambda item: item[:3])[3]
+        lowest = min(price for price, _ in fitting)
+        alike = [chosen for price, chosen in fitting if price == lowest]
+        # Only where it decides: the journal is read for it.
+        return alike[0] if len(alike) == 1 else min(alike, key=lambda c: facts.seconds(c.provider, request))
     if unreachable is not None:
         return unreachable  # it says how to set a hosting up, before anything is sent
     if reasons:

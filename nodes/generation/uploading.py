@@ -59,13 +59,17 @@ class Uploads:
 
     def possible(self, provider: Provider, request: GenerationRequest) -> bool:
         """Whether the pictures of *request* can be brought to *provider* from this machine. Sends nothing."""
+        return self.lacking(provider, request) is None
+
+    def lacking(self, provider: Provider, request: GenerationRequest) -> HostingRequired | None:
+        """Why the pictures of *request* cannot be brought to *provider* from this machine; None where they can."""
         if not (provider.takes_urls_only and request.uploads):
-            return True
+            return None
         try:
             self._place(provider)
-        except HostingRequired:
-            return False
-        return True
+        except HostingRequired as error:
+            return error
+        return None
 
     def pictures(
         self,

@@ -92,6 +92,11 @@ class Execution:
         self._done: dict[str, Entry] = {}
         self._parked: dict[str, list[Any]] = {}
 
+    @property
+    def item(self) -> tuple[Any, ...]:
+        """As it stands in ComfyUI's queue: number, id, prompt, extra data, outputs to execute, what is secret."""
+        return 0, self._id, self._prompt, self._extra, list(self._outputs), {}
+
     async def run(self) -> None:
         with torch.inference_mode():
             keys = {node_id: self._key(node_id) for node_id in self._prompt}

@@ -65,11 +65,25 @@ class Routes(dict):
         return self._method("DELETE", path)
 
 
+class PromptQueue:
+    """`PromptServer.instance.prompt_queue`: what is running, for those who look."""
+
+    def __init__(self) -> None:
+        self.running: list[tuple[Any, ...]] = []
+
+    def get_current_queue_volatile(self) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+        return list(self.running), []
+
+    def get_current_queue(self) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+        return self.get_current_queue_volatile()
+
+
 class Server:
     """`PromptServer.instance`."""
 
     def __init__(self) -> None:
         self.client_id: str | None = None
+        self.prompt_queue = PromptQueue()
         self.routes = Routes()
         self.loop = asyncio.new_event_loop()
         self.on_prompt_handlers: list[Handler] = []
@@ -230,12 +244,15 @@ class Host:
         self._interrupted.clear()
         self.server.client_id = client_id
         self.running = execution.result
+        self.server.prompt_queue.running = [execution.item]
         try:
             asyncio.run(execution.run())
         except asyncio.CancelledError as error:
             self.worker_dead = execution.result.worker_dead = True
             execution.result.status, execution.result.exception = "error", error
             execution.result.message = "A node leaked a CancelledError: the prompt worker is dead."
+        finally:
+            self.server.prompt_queue.running = []
         return execution.result
 
     def interrupt(self) -> None:
