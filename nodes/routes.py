@@ -6,7 +6,7 @@ import collections
 from typing import Any, Final
 
 from . import collecting, host
-from .page import door, keys, limits, questions
+from .page import door, keys, library, limits, questions
 
 PREFIX: Final = "/luma_ray"
 MOST_UNTOLD: Final = 20
@@ -26,7 +26,8 @@ def register(server: Any) -> collecting.Collector:
     news = door.Route(
         "POST", "news", lambda *_: [untold.popleft() for _ in range(len(untold))], anywhere=True
     )
-    for route in (news, *questions.routes(collector), *limits.ROUTES, *keys.ROUTES):
+    parts = (*questions.routes(collector), *library.routes(host.output_folder), *limits.ROUTES, *keys.ROUTES)
+    for route in (news, *parts):
         add = server.routes.get if route.method == "GET" else server.routes.post
         add(f"{PREFIX}/{route.path}")(door.served(route, host.studio))
     return collector
