@@ -12,7 +12,7 @@ from typing import Any, Final
 from .film import film_of
 from .generation.clock import Clock
 from .generation.credentials import redact
-from .generation.errors import GenerationError, SubmissionUncertain
+from .generation.errors import GenerationError, InvalidInput, SubmissionUncertain
 from .generation.lifecycle import Lifecycle
 from .generation.owner import OWN, gone
 from .generation.records import OPEN, Entry
@@ -48,14 +48,10 @@ class Collector:
         return thread
 
     def collect(self, clock: Clock, ids: Iterable[str] | None = None) -> None:
-        """Collect the generations called *ids*; without, all that no living process watches."""
+        """Collect the generations called *ids*, those whose file is gone too; without, all that nobody watches."""
         try:
             lifecycle = self._lifecycle()
-            rows = unfinished(lifecycle)
-            wanted = None if ids is None else set(ids)
-            mine = [
-                row for row in rows if (row.id in wanted if wanted is not None else _unwatched(row, clock))
-            ]
+            mine = [row for row in wanted(lifecycle, ids) if ids is not None or _unwatched(row, clock)]
         except GenerationError as error:
             _log.warning("Luma Ray could not look for unfinished generations: %s", redact(str(error)))
             return
@@ -104,6 +100,25 @@ class Collector:
 def unfinished(lifecycle: Lifecycle) -> list[Entry]:
     """The paid generations that have neither a clip nor an end, the newest first."""
     return [row for row in lifecycle.journal.entries((*OPEN, "submitted")) if not row.local]
+
+
+def wanted(lifecycle: Lifecycle, ids: Iterable[str] | None) -> list[Entry]:
+    """What is to be collected of *ids*: the unfinished, and the finished whose file is gone; without, the former."""
+    rows = unfinished(lifecycle)
+    if ids is None:
+        return rows
+    chosen = set(ids)
+    found = [row for row in rows if row.id in chosen]
+    others = [lifecycle.journal.get(each) for each in sorted(chosen - {row.id for row in found})]
+    return found + [row for row in others if row is not None and _gone_here(lifecycle, row)]
+
+
+def _gone_here(lifecycle: Lifecycle, row: Entry) -> bool:
+    """Whether the clip of *row* is paid and was here, and its file is not any more."""
+    try:
+        return row.state == "completed" and not row.local and lifecycle.library.find(row) is None
+    except InvalidInput:
+        return False
 
 
 def shown(entry: Entry) -> dict[str, Any]:

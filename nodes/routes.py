@@ -6,7 +6,7 @@ import collections
 from typing import Any, Final
 
 from . import collecting, host
-from .page import door, keys, limits, previews, prices, questions
+from .page import door, keys, library, limits, previews, prices, questions
 
 PREFIX: Final = "/luma_ray"
 MOST_UNTOLD: Final = 20
@@ -27,7 +27,8 @@ def register(server: Any) -> collecting.Collector:
         "POST", "news", lambda *_: [untold.popleft() for _ in range(len(untold))], anywhere=True
     )
     told = (news, *questions.routes(collector), *previews.routes(host.previews))
-    for route in (*told, *limits.ROUTES, *keys.ROUTES, *prices.ROUTES):
+    kept = library.routes(host.output_folder)
+    for route in (*told, *kept, *limits.ROUTES, *keys.ROUTES, *prices.ROUTES):
         add = server.routes.get if route.method == "GET" else server.routes.post
         add(f"{PREFIX}/{route.path}")(door.served(route, host.studio))
     return collector

@@ -26,6 +26,7 @@ CHANGES = {
     "collect": {},
     "not_created": {"id": "ray-1"},
     "found": {"id": "ray-1", "job": "x"},
+    "library/remove": {"id": "ray-1"},
 }
 
 
@@ -70,7 +71,13 @@ def test_nobody_else_changes_anything(door, path, shape, headers, status):
     assert nothing_changed(door)
 
 
-@pytest.mark.parametrize("path", ["keys", "limits", "unfinished"])
+READ = (
+    *("keys", "limits", "unfinished", "library", "library/spent"),
+    *(f"library/{part}?id=ray-1" for part in ("generation", "thumbnail", "clip")),
+)
+
+
+@pytest.mark.parametrize("path", READ)
 @pytest.mark.parametrize(
     "headers",
     [{"X-Luma-Ray": ""}, {"Host": "evil.test"}, {"Origin": "https://evil.test"}],

@@ -181,15 +181,19 @@ def _begun(engine: sa.Engine, watch: postgresql.Watch, *, writes: bool) -> Itera
 
 
 def _bring_up(tables: sa.MetaData, connection: sa.Connection) -> None:
-    """Make the tables that are missing, and in those of an older version the columns that are."""
+    """Make the tables that are missing, and in those of an older version the columns and indexes that are."""
     tables.create_all(connection)
     there = sa.inspect(connection)
     for table in tables.sorted_tables:
         known = {column["name"] for column in there.get_columns(table.name)}
+        fast = {index["name"] for index in there.get_indexes(table.name)}
         for column in table.columns:
             if column.name not in known:
                 kind = column.type.compile(connection.dialect)
                 connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")
+        for index in table.indexes:
+            if index.name not in fast and not index.unique:
+                index.create(connection)
 
 
 def _locked(error: sa.exc.OperationalError) -> bool:

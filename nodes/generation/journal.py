@@ -227,6 +227,7 @@ class Journal:
             height=height,
             seconds=seconds,
             completed_at=self.now(),
+            removed_at=None,
             **_bill(billed_usd),
         )
 

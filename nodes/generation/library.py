@@ -65,6 +65,15 @@ class Library:
         _sync_folder(target.parent)
         return target
 
+    def remove(self, entry: Entry) -> int:
+        """Delete the clip of *entry*, and nothing else; how many bytes it had. Raises OSError, InvalidInput."""
+        path = self.find(entry)
+        if path is None:
+            raise InvalidInput(f"The clip of generation {entry.id} is not here. Nothing was deleted.")
+        size = path.stat().st_size
+        path.unlink()
+        return size
+
     def _inside(self, name: str) -> Path:
         root = self.folder.resolve()
         try:

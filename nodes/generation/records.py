@@ -56,6 +56,7 @@ GENERATIONS = sa.Table(
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("submitted_at", sa.Float),
     sa.Column("completed_at", sa.Float),
+    sa.Column("removed_at", sa.Float),
     sa.Column("updated_at", sa.Float, nullable=False),
 )
 CREATES = sa.Table(
@@ -91,6 +92,8 @@ sa.Index(
     sqlite_where=GENERATIONS.c.state.not_in(OVER),
     postgresql_where=GENERATIONS.c.state.not_in(OVER),
 )
+# Lists begin with the newest, and what counts towards a day is what was made since it began.
+sa.Index("by_time", GENERATIONS.c.created_at)
 # A job belongs to one generation, whoever finds it.
 sa.Index("one_job", GENERATIONS.c.provider, GENERATIONS.c.job_id, unique=True)
 
@@ -158,6 +161,8 @@ class Entry:
     created_at: float
     submitted_at: float | None
     completed_at: float | None
+    removed_at: float | None
+    """When its owner deleted the file of the clip here; nothing where the file came back, or was never deleted."""
     updated_at: float
 
     @property
@@ -173,7 +178,7 @@ class Entry:
 
 FINDINGS: Final = (
     *("clip", "frames", "width", "height", "seconds", "billed_usd"),
-    *("reference", "ran_seconds", "done_at", "completed_at"),
+    *("reference", "ran_seconds", "done_at", "completed_at", "removed_at"),
 )
 """Columns with what was found out of a job since it was accepted."""
 

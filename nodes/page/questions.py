@@ -17,9 +17,8 @@ def routes(collector: collecting.Collector) -> tuple[Route, ...]:
     """Those of questions; *collector* brings home what is asked for."""
 
     def collect(studio: Studio, body: dict[str, Any]) -> Any:
-        rows = collecting.unfinished(studio.lifecycle)
-        ids = {row.id for row in rows} if body.get("id") is None else {text(body, "id")}
-        found = [row.id for row in rows if row.id in ids]
+        ids = None if body.get("id") is None else [text(body, "id")]
+        found = [row.id for row in collecting.wanted(studio.lifecycle, ids)]
         work = lambda: collector.collect(Clock(), found)  # noqa: E731
         threading.Thread(target=work, name="ray-collecting", daemon=True).start()
         return {"collecting": found}
