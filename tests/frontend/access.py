@@ -45,7 +45,7 @@ def _script() -> str:
 def findings(page: Page, *selectors: str) -> list[dict[str, Any]]:
     """What axe-core says of what of ours is visible, or of *selectors*, as it looks now."""
     if not AXE.is_file():
-        pytest.skip("axe-core is not installed: `make tests/page/node_modules` gets it from npm")
+        pytest.skip("axe-core is not installed: `make types` gets it from npm")
     if not page.tab.ask("return !!window.axe"):
         page.call("Runtime.evaluate", expression=_script() + ";0")
     found = page.tab.ask(TOPMOST + RUN, selectors)

@@ -7,6 +7,7 @@ export interface Api {
   /** The address of a route, for elements that load it themselves. */
   apiURL(route: string): string;
   fileURL(route: string): string;
+  dispatchCustomEvent(event: string, detail?: unknown): boolean;
   interrupt(promptId: string | null): Promise<void>;
   addEventListener(event: string, listener: Listener, options?: boolean | AddEventListenerOptions): void;
   removeEventListener(event: string, listener: Listener, options?: boolean | EventListenerOptions): void;
