@@ -29,14 +29,14 @@ lint: $(VENV)/test.stamp
 
 types: $(VENV)/test.stamp
 	$(RUN) -m mypy nodes
-	@$(MAKE) --no-print-directory $(PAGE)/node_modules || \
-	  echo "SKIPPED: without npm nobody checks the types of web/, nor looks for barriers with axe-core"
-	@test ! -d $(PAGE)/node_modules || (set -x; $(PAGE)/node_modules/.bin/tsc -p $(PAGE))
+	@$(MAKE) --no-print-directory $(PAGE)/node_modules/.stamp || \
+	  echo "SKIPPED without TypeScript and axe-core from npm: the types of web/, and barriers in it."
+	@test ! -f $(PAGE)/node_modules/.stamp || (set -x; $(PAGE)/node_modules/.bin/tsc -p $(PAGE))
 
-# TypeScript and axe-core: for checking only, nothing of them is shipped.
-$(PAGE)/node_modules: $(PAGE)/package.json
+# For checking only: nothing of it is shipped.
+$(PAGE)/node_modules/.stamp: $(PAGE)/package.json
 	@command -v npm >/dev/null || (echo "There is no npm here."; exit 1)
-	npm install --prefix $(PAGE) --silent
+	cd $(PAGE) && npm install --silent
 	@touch $@
 
 # Not `python -m pytest`: that puts this folder on the path, where ComfyUI's own module `nodes` would be ours.
@@ -74,4 +74,4 @@ $(VENV)/test.stamp: $(PY) pyproject.toml
 	touch $@ $(VENV)/demo.stamp
 
 clean:
-	rm -rf $(VENV) demo_output .mypy_cache .ruff_cache tests/.pytest_cache luma_ray.egg-info
+	rm -rf $(VENV) $(PAGE)/node_modules demo_output .mypy_cache .ruff_cache tests/.pytest_cache luma_ray.egg-info

@@ -14,7 +14,9 @@ export const failed = (error) => toast("error", "Luma Ray", error.message);
 
 /** @param {string} id such as "12:5" for a node in a subgraph */
 export function nodeOf(id) {
+  /** @type {LGraph | null | undefined} */
   let graph = app.rootGraph ?? app.graph;
+  /** @type {LGraphNode | null} */
   let node = null;
   for (const part of String(id).split(":")) {
     node = graph?.getNodeById?.(Number(part)) ?? null;

@@ -45,7 +45,7 @@ def _script() -> str:
 def findings(page: Page, *selectors: str) -> list[dict[str, Any]]:
     """What axe-core says of what of ours is visible, or of *selectors*, as it looks now."""
     if not AXE.is_file():
-        pytest.skip("axe-core is not installed: `make tests/page/node_modules` gets it from npm")
+        pytest.skip("axe-core is not installed: `make types` gets it from npm")
     if not page.tab.ask("return !!window.axe"):
         page.call("Runtime.evaluate", expression=_script() + ";0")
     found = page.tab.ask(TOPMOST + RUN, selectors)
@@ -56,6 +56,8 @@ def findings(page: Page, *selectors: str) -> list[dict[str, Any]]:
 def check(page: Page, *selectors: str) -> None:
     """Raise where axe-core finds something serious: dark, light, and at 200 % of both."""
     found = []
+    # How small a node is drawn is the person's own doing; what is on it is looked at in its own size.
+    page.ask("app.canvas.ds.scale = Math.max(1, app.canvas.ds.scale); app.canvas.setDirty(true, true); return null")
     try:
         for theme in ("dark", "light"):
             page.theme(theme)

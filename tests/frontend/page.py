@@ -28,6 +28,8 @@ return !!window.comfyAPI?.app?.app?.rootGraph && !!window.LiteGraph?.registered_
 """
 CLEAN = """
 for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+const sidebar = app.extensionManager.sidebarTab;
+if (sidebar?.activeSidebarTabId) sidebar.toggleSidebarTab(sidebar.activeSidebarTabId);
 app.extensionManager.toast.removeAll?.();
 graph.clear();
 app.canvas.ds.offset = [0, 0];
@@ -87,6 +89,9 @@ class Page:
         """An empty graph, no window, dark, 100 %, nothing recorded: how each test begins."""
         self._expected.clear()
         self.press("Escape")
+        while self.tab.count("[role=dialog]:not(dialog)"):  # a window may lie on another
+            self.press("Escape")
+            self.ask("await new Promise((done) => setTimeout(done, 100)); return null")
         self.ask(CLEAN)
         self.theme("dark")
         self.zoom(1)
@@ -237,7 +242,7 @@ class Page:
     def settings(self, panel: str = "Luma Ray") -> None:
         """Open ComfyUI's settings at a panel."""
         self.ask("app.extensionManager.command.execute('Comfy.ShowSettingsDialog'); return null")
-        self.click("[role=dialog] nav button, [role=dialog] nav [role=option], [role=dialog] li", panel)
+        self.click("[role=dialog] nav [role=button]", panel)
 
     def command(self, name: str) -> None:
         """What a command of the menu does."""

@@ -104,6 +104,8 @@ export interface LGraph {
   nodes: LGraphNode[];
   links?: any;
   rootGraph?: LGraph;
+  /** Of the root graph alone: those of all its subgraph nodes. */
+  subgraphs?: Map<string, LGraph>;
   extra?: Record<string, any>;
   getNodeById(id: number | string): LGraphNode | null;
   getLink?(id: number): Link | null | undefined;
@@ -117,12 +119,15 @@ export interface LGraph {
 export interface LGraphCanvas {
   canvas: HTMLCanvasElement;
   graph: LGraph | null;
-  ds: { scale: number; offset: [number, number] };
+  ds: { scale: number; offset: [number, number]; visible_area?: ArrayLike<number> };
   graph_mouse: [number, number];
   selected_nodes?: Record<string, LGraphNode>;
   selectedItems?: Set<unknown>;
   visible_area?: [number, number, number, number];
   setDirty(foreground: boolean, background?: boolean): void;
+  setGraph?(graph: LGraph): void;
+  emitBeforeChange?(): void;
+  emitAfterChange?(): void;
   select?(item: unknown): void;
   deselectAll?(): void;
   selectNode?(node: LGraphNode, add?: boolean): void;

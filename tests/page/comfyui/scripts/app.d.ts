@@ -113,10 +113,10 @@ export interface ExtensionManager {
 
 export interface App {
   /** The whole workflow; `canvas.graph` is the one that is open, perhaps a subgraph. */
-  rootGraph?: LGraph;
+  rootGraph: LGraph;
   /** Deprecated; for frontends that have no rootGraph. */
   graph?: LGraph;
-  canvas?: LGraphCanvas;
+  canvas: LGraphCanvas;
   extensionManager?: ExtensionManager;
   nodeOutputs?: Record<string, any>;
   registerExtension(extension: Extension): void;
