@@ -218,6 +218,7 @@ def test_of_a_provider_by_name_only_what_it_sells_is_not_marked(page, seller):
 def test_the_value_that_stands_there_is_marked_too(page, seller):
     (node,) = quoted(page, film(shot("a fox", duration="10 s")))["nodes"].values()
     assert "10 s" in node["unsold"]["duration"]
+    assert node["unsold"].keys() == {"duration", "provider"}, "the others are not what is to be changed"
     assert node["unsold"]["provider"]["auto"] == "with a key: wavespeed"
 
 

@@ -74,7 +74,7 @@ function limits(rows) {
 /** Select a node and bring it into view, in whichever subgraph it is. @param {string} id */
 function show(id) {
   const found = nodeOf(id);
-  const canvas = app.canvas;
+  const canvas = /** @type {any} */ (app.canvas);
   if (!found || !canvas) return;
   if (canvas.graph !== found.graph) canvas.setGraph?.(found.graph);
   canvas.deselectAll?.();

@@ -47,8 +47,8 @@ function changed() {
 const ours = (node) => node.constructor?.nodeData?.category === CATEGORY;
 
 function anyOurs() {
-  const graphs = [app.rootGraph, ...(app.rootGraph?.subgraphs?.values?.() ?? [])];
-  return graphs.some((graph) => graph?.nodes?.some(ours));
+  const root = /** @type {any} */ (app.rootGraph);
+  return [root, ...(root?.subgraphs?.values() ?? [])].some((graph) => graph?.nodes?.some(ours));
 }
 
 /** Look again soon. @param {boolean} [anyway] also where the graph is the same */
@@ -77,7 +77,11 @@ async function look() {
   }
   const { output } = await app.graphToPrompt();
   const now = JSON.stringify(output);
-  if (now === about && !stale) return;
+  if (now === about && !stale) {
+    // The same graph opened anew, as by undo, has other nodes that say the same.
+    if (Object.keys(told?.nodes ?? {}).some((id) => !known.has(nodeOf(id)))) show(told, trouble);
+    return;
+  }
   stale = false;
   about = now;
   try {
