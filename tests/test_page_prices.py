@@ -77,7 +77,9 @@ def test_a_node_tells_price_and_provider_and_the_graph_the_sum(page, seller):
 
 
 def test_clips_of_one_node_are_counted_in_its_badge(page, seller):
-    assert badges(page, {"1": takes(), "9": saved("1")}) == {"1": "3 × $0.30 · replicate"}
+    assert badges(page, {"1": takes(), "9": saved("1")}) == {
+        "1": "3 \N{MULTIPLICATION SIGN} $0.30 · replicate"
+    }
     assert badges(page, {"1": scene("a fox\n9 s | a bear"), "9": saved("1")}) == {
         "1": "2 for $0.84 · replicate"
     }
@@ -159,9 +161,13 @@ def test_a_node_that_leads_nowhere_has_a_price_and_is_not_in_the_sum(page, selle
     assert (told["nodes"]["2"]["runs"], told["graph"]["usd"]) == (False, "0.30")
 
 
-def test_nodes_in_subgraphs_are_told_by_their_path(page, seller):
-    prompt = {"12:5": shot("one"), "12:6": saved("12:5")}
-    assert badges(page, prompt) == {"12:5": "$0.30 · replicate"}
+def test_nodes_in_subgraphs_are_told_by_their_path_and_the_subgraph_tells_all_of_them(page, seller):
+    prompt = {"12:5": shot("one"), "12:6": saved("12:5"), "12:7:1": shot("two"), "12:7:2": saved("12:7:1")}
+    assert badges(page, prompt) == {"12:5": "$0.30 · replicate", "12:7:1": "$0.30 · replicate"}
+    assert {name: group["badge"] for name, group in quoted(page, prompt)["groups"].items()} == {
+        "12": "2 \N{MULTIPLICATION SIGN} $0.30 · replicate",
+        "12:7": "$0.30 · replicate",
+    }
 
 
 # -- limits ---------------------------------------------------------------------------------------------------
@@ -212,6 +218,7 @@ def test_of_a_provider_by_name_only_what_it_sells_is_not_marked(page, seller):
 def test_the_value_that_stands_there_is_marked_too(page, seller):
     (node,) = quoted(page, film(shot("a fox", duration="10 s")))["nodes"].values()
     assert "10 s" in node["unsold"]["duration"]
+    assert node["unsold"].keys() == {"duration", "provider"}, "the others are not what is to be changed"
     assert node["unsold"]["provider"]["auto"] == "with a key: wavespeed"
 
 
@@ -294,15 +301,13 @@ HOSTILE = {
     "a title that is none": {"1": {**shot("x"), "_meta": ["x"]}},
     "takes without end": {"1": {**takes(), "inputs": {**takes()["inputs"], "takes": 10**15}}},
     "a take that no database takes": {"1": shot("x", take=10**30)},
-    "a film without end": {"1": extend(generation=None, **{"length": 10**15})} if False else {
-        "1": {**extend(generation=["1", 3]), "inputs": {**extend()["inputs"], "length": 10**15}}
-    },
+    "a film without end": {"1": {"class_type": "RayExtendVideo", "inputs": {"length": 10**15, "prompt": "x"}}},
     "a film before its beginning": {
-        "1": {**extend(), "inputs": {**extend()["inputs"], "length": 5, "generation": ["2", 3]}},
+        "1": extend(generation=["2", 3]),
         "2": {"class_type": "RayExtendVideo", "inputs": {"length": -(10**15)}},
     },
     "a length of many digits": {"1": shot("x", duration="9" * 5000 + " s")},
-    "a keyframe of many digits": {"1": {**scene("a fox"), "inputs": {**scene("a fox")["inputs"], f"keyframes.K{'9' * 5000}": ["2", 0]}}},
+    "a keyframe of many digits": {"1": scene("a fox", **{f"keyframes.K{'9' * 5000}": ["2", 0]})},
     "widgets that are none": {"1": shot({"a": [1]}, model=5, resolution=None, aspect_ratio=7, duration=[[]])},
     "a circle": {"1": extend(generation=["2", 3]), "2": extend(generation=["1", 3])},
     "a ladder of joins": _joins(8, 30),
@@ -344,4 +349,5 @@ def test_fifty_nodes_are_priced_before_anybody_notices(page, seller):
         told = prices._quote(page.studio, {"prompt": prompt})
         times.append(time.perf_counter() - begun)
     assert told["graph"]["new"] == 50
-    assert min(times) < 0.25, times  # measured on an idle machine: see the release notes
+    # 17 ms on the machine where it was written; a busy one shall not fail it.
+    assert min(times) < 0.25, times

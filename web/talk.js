@@ -16,5 +16,7 @@ export async function ask(path, body) {
   });
   const told = await answer.json().catch(() => ({ error: `ComfyUI answered ${answer.status}.` }));
   if (!answer.ok) throw new Error(told.error ?? `ComfyUI answered ${answer.status}.`);
+  // What one part of the page changed, another may show.
+  if (body) document.dispatchEvent(new CustomEvent("luma-ray:told", { detail: path }));
   return told;
 }

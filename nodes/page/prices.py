@@ -27,6 +27,8 @@ _Prompt = Mapping[str, Mapping[str, Any]]
 MOST_NODES: Final = 5000
 MOST_SHOTS: Final = 400
 _LARGEST: Final = 10**9
+_DEEPEST: Final = 16
+"""Subgraphs within subgraphs."""
 _LONGEST: Final = 120
 """Characters of a title."""
 _SCOPES: Final = {
@@ -91,11 +93,15 @@ def _told(whole: Lifecycle, prompt: _Prompt) -> Any:
     outlook = plan.outlook(lifecycle, queued)
     choices = Choices(lifecycle)
     nodes: dict[str, Any] = {}
+    inside: dict[str, list[_Clips]] = {}
     everything: list[_Clips] = []
     for told, runs_now in ((outlook, True), (plan.outlook(lifecycle, idle), False)):
         for node_id, of_node in _by_node(told).items():
             clips = [_clips(lifecycle, each) for each in of_node]
             everything += clips if runs_now else []
+            above = node_id.split(":")[:-1]
+            for depth in range(1, len(above[:_DEEPEST]) + 1):
+                inside.setdefault(":".join(above[:depth]), []).extend(clips)
             nodes[node_id] = {
                 "title": str(prompt[node_id]["_meta"]["title"] or prompt[node_id]["class_type"]),
                 "badge": _badge(clips),
@@ -105,7 +111,13 @@ def _told(whole: Lifecycle, prompt: _Prompt) -> Any:
                 "unsold": choices.unsold([each.shot for each in of_node], prompt[node_id]["inputs"]),
             }
     over, limits = _limits(lifecycle, outlook)
-    return {"nodes": nodes, "graph": _graph_told(everything, over, limits), "limits": limits, "over": over}
+    return {
+        "nodes": nodes,
+        "groups": {name: {"badge": _badge(clips), "state": _state(clips)} for name, clips in inside.items()},
+        "graph": _graph_told(everything, over, limits),
+        "limits": limits,
+        "over": over,
+    }
 
 
 def _by_node(told: Iterable[plan.Outlook]) -> dict[str, list[plan.Outlook]]:

@@ -66,11 +66,16 @@ class Choices:
     def _look(self, asked: Requests, seller: str, told: Mapping[str, str]) -> Unsold:
         found: Unsold = {}
         for widget, now in told.items():
-            for choice, value in _CHOICES.get(widget, {}).items():
-                changed = _with(asked, widget, _CHOICES[widget].get(now), value, always=now == "auto")
+            choices = _CHOICES.get(widget, {})
+            marked = {}
+            for choice, value in choices.items():
+                changed = _with(asked, widget, choices.get(now), value, always=now == "auto")
                 why = self._why(changed, seller) if changed is not None else ""
                 if why:
-                    found.setdefault(widget, {})[choice] = why
+                    marked[choice] = why
+            # Where no choice is any better, it is not this widget that is to be changed.
+            if 0 < len(marked) < len(choices):
+                found[widget] = marked
         if "provider" in told:
             marked = {name: why for name, why in self._providers(asked).items() if why}
             if marked:
