@@ -51,7 +51,7 @@ CREATES = {
 TITLE = 30
 """Height of a node's title, in the units of its place."""
 SEAMS = {"scene": 4, "half-a-minute-from-four-photographs": 3}
-"""Where shots come to rest on a picture: in small ones nobody can tell how many frames of it repeat, up to so many."""
+"""Where shots come to rest on a picture: in a small one nobody can tell exactly how many frames of it repeat."""
 LARGER = {"RayUpscaleVideo": "720p"}
 """The smallest size of a node that does not sell the one that all others are run at."""
 
@@ -65,7 +65,7 @@ def host(tmp_path):
 
 @pytest.fixture
 def small(host, monkeypatch):
-    """Previews of a quarter of the size, so that the suite is quick; as the emulators' clips are a quarter of theirs."""
+    """Previews of a quarter of each side, as the emulators' clips are: so the suite is quick."""
     beside = host.nodes["RayTextToVideo"].__module__
     ray = sys.modules[beside.replace("text_to_video", "generation.ray")]
     monkeypatch.setitem(ray.SHORT_SIDE, "360p", 90)
