@@ -1,7 +1,7 @@
 """The pictures of the help pages, drawn anew by ComfyUI's own interface: `python tests/portraits.py [NodeId ...]`.
 
 Needs Chromium, and COMFYUI_DIR and COMFYUI_PYTHON as the tests in a real ComfyUI do. A node is shown as it stands in
-the first example that has one; where none has, as it is when it is new.
+the example that says most in it; where none has one, as it is when it is new.
 """
 
 from __future__ import annotations
@@ -55,16 +55,18 @@ app.canvas.background_image = null;
 app.canvas.clear_background_color = "#1c1c20";
 return true;
 """
-PROMPTED = 90
+PROMPTED = 25
 """Room for words, in pixels."""
 
 
 def shown(node_id: str) -> dict[str, Any]:
     """A workflow with such a node alone."""
     node: dict[str, Any] = {"type": node_id}
-    for name in pages.examples(node_id)[:1]:
+    for name in pages.examples(node_id):
         workflow = json.loads((pages.ROOT / "example_workflows" / f"{name}.json").read_text("utf-8"))
-        node = next(each for each in workflow["nodes"] if each["type"] == node_id)
+        found = next(each for each in workflow["nodes"] if each["type"] == node_id)
+        node = max(node, found, key=lambda each: len(str(each.get("widgets_values", ""))))
+    if "widgets_values" in node:
         node = {key: each for key, each in node.items() if key not in ("title", "inputs", "outputs")}
     node |= {"id": 1, "pos": [0, 0]}
     return {"nodes": [node], "links": [], "version": 0.4, "last_node_id": 1, "last_link_id": 0}

@@ -19,13 +19,15 @@ import conftest  # noqa: F401 - the pack under its name
 import numpy as np
 from luma_ray.nodes.media import clips, sound
 from luma_ray.nodes.media.contact_sheet import sample
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "example_workflows"
 SIZE = (640, 360)
 GAP = 8
 PAPER = (24, 26, 32)
 INK = (120, 200, 255)
+ONE = ("upscale-to-1080p", "choose-a-take")
+"""Examples of which one frame tells all."""
 LARGEST = 60_000
 """Bytes: the pictures go with every installation."""
 
@@ -53,19 +55,14 @@ def film(video: Any) -> Path:
     return Path(video.get_stream_source())
 
 
-def grid(frames: Sequence[Any], across: int, height: int = SIZE[1]) -> Image.Image:
-    """*frames* in rows of *across*, each as large as it fits, in the middle of the sheet."""
-    sheet = Image.new("RGB", (SIZE[0], height), PAPER)
-    rows = -(-len(frames) // across)
-    tall, wide = frames[0].shape[:2]
-    scale = min((SIZE[0] - GAP * (across + 1)) / across / wide, (height - GAP * (rows + 1)) / rows / tall)
-    width, each = round(wide * scale), round(tall * scale)
-    left = (SIZE[0] - across * width - GAP * (across - 1)) // 2
-    top = (height - rows * each - GAP * (rows - 1)) // 2
+def grid(frames: Sequence[Any], across: int, size: tuple[int, int] = SIZE) -> Image.Image:
+    """*frames* in rows of *across*, each filling its place: what is too much is cut off on both sides."""
+    sheet = Image.new("RGB", size, PAPER)
+    wide, tall = size[0] // across, size[1] // -(-len(frames) // across)
     for number, frame in enumerate(frames):
-        small = Image.fromarray(frame).resize((width, each), Image.Resampling.LANCZOS)
         row, column = divmod(number, across)
-        sheet.paste(small, (left + column * (width + GAP), top + row * (each + GAP)))
+        small = ImageOps.fit(Image.fromarray(frame), (wide, tall), Image.Resampling.LANCZOS)
+        sheet.paste(small, (column * wide, row * tall))
     return sheet
 
 
@@ -86,47 +83,17 @@ def wave(path: Path, height: int) -> Image.Image:
 def sheet(name: str) -> Image.Image:
     """The picture of an example, by what there is to see of it."""
     path, made = run(name)
-    facts = clips.inspect(path)
     if name == "modify-video":
-        before, after = sample(made[0], 3)[:2], sample(path, 3)[:2]
-        return grid([before[0], after[0], before[1], after[1]], 2)
-    if name == "upscale-to-1080p":
-        return enlarged(sample(made[0], 3)[1], sample(path, 3)[1])
-    if facts.seconds > 20:
-        return grid(sample(path, 9), 3)
-    if name == "add-audio":
-        picture = Image.new("RGB", SIZE, PAPER)
-        picture.paste(grid(sample(path, 6)[::2], 3, 130), (0, 50))
-        picture.paste(wave(path, 130), (0, 180))
-        return picture
-    if name == "choose-a-take":
+        before, after = sample(made[0], 3), sample(path, 3)
+        return grid([before[0], after[0], before[2], after[2]], 2)
+    if name in ONE:
         return grid(sample(path, 3)[1:2], 1)
-    return (
-        grid(sample(path, 4), 2)
-        if facts.seconds < 10
-        else grid(sample(path, 6), 2 if facts.seconds < 9 else 3)
-    )
-
-
-def enlarged(small: Any, large: Any) -> Image.Image:
-    """The same place of two pictures, as many pixels of each as there are."""
-    height = SIZE[1] - 2 * GAP
-    width = (SIZE[0] - 3 * GAP) // 2
-    picture = Image.new("RGB", SIZE, PAPER)
-    scale = large.shape[0] / small.shape[0]
-    down, right = large.shape[0] // 3, large.shape[1] // 3
-    part = large[down : down + height, right : right + width]
-    same = Image.fromarray(small).crop(
-        (
-            round(right / scale),
-            round(down / scale),
-            round((right + width) / scale),
-            round((down + height) / scale),
-        )
-    )
-    picture.paste(same.resize((width, height), Image.Resampling.NEAREST), (GAP, GAP))
-    picture.paste(Image.fromarray(part), (2 * GAP + width, GAP))
-    return picture
+    if name == "add-audio":
+        picture = grid(sample(path, 3)[1:2], 1)
+        picture.paste(wave(path, 96), (0, SIZE[1] - 96))
+        return picture
+    seconds = clips.inspect(path).seconds
+    return grid(sample(path, 9), 3) if seconds > 20 else grid(sample(path, 4), 2)
 
 
 def main(names: list[str]) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import comfy_host
+import pytest
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 ENGLISH: Final = ROOT / "locales" / "en"
@@ -36,7 +37,9 @@ _ID = re.compile(r'\bid:\s*"(LumaRay\.[\w.]+)"')
 def nodes() -> dict[str, Any]:
     """What the pack's nodes tell ComfyUI's interface, by their ids."""
     with tempfile.TemporaryDirectory() as folder, comfy_host.install(Path(folder)) as host:
-        ours = comfy_host.load_pack(ROOT)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("LUMA_RAY_COLLECT", "off")
+            ours = comfy_host.load_pack(ROOT)
         told = host.object_info()
         return {node_id: told[node_id] for node_id in ours}
 
