@@ -5,6 +5,7 @@ import { api } from "../../scripts/api.js";
 import { failed, nodeOf, toast } from "./canvas.js";
 import { button, make, styled } from "./dom.js";
 import { editor } from "./scene_editor.mjs";
+import { idOf, leading } from "./scene_graph.mjs";
 import { player } from "./scene_player.mjs";
 import { Thumbnails } from "./scene_pictures.mjs";
 import { ask } from "./talk.js";
@@ -27,30 +28,6 @@ const RUNNING = 3000;
 
 /** Closes the view that is open. */
 let close = () => {};
-
-/** The id by which ComfyUI runs a node, such as "12:5" in a subgraph. @param {any} wanted @returns {string | null} */
-function idOf(wanted, graph = app.rootGraph, above = "") {
-  for (const node of graph?.nodes ?? []) {
-    if (node === wanted) return `${above}${node.id}`;
-    const inside = node.subgraph ? idOf(wanted, node.subgraph, `${above}${node.id}:`) : null;
-    if (inside) return inside;
-  }
-  return null;
-}
-
-/** What leads to a node, as ComfyUI would run it. @param {string} id */
-export async function leading(id) {
-  const { output } = await app.graphToPrompt();
-  /** @type {Record<string, any>} */
-  const found = {};
-  const ids = [id];
-  for (let next = ids.pop(); next !== undefined; next = ids.pop()) {
-    if (found[next] || !output[next]) continue;
-    found[next] = output[next];
-    for (const value of Object.values(output[next].inputs)) if (Array.isArray(value)) ids.push(String(value[0]));
-  }
-  return found;
-}
 
 /** @param {any} node */
 const sheetOf = (node) => node.widgets?.find((/** @type {any} */ each) => each.name === "sheet");
