@@ -11,8 +11,8 @@ app.registerExtension({
     const widget = node.addDOMWidget("luma_ray_place", "custom", element, {
       serialize: false,
       hideOnZoom: false,
-      getMinHeight: () => 250,
-      getMaxHeight: () => 250,
+      getMinHeight: () => 272,
+      getMaxHeight: () => 272,
     });
     widget.serialize = false; // neither in the workflow nor in what is queued: what it says stands in other widgets
     void import("./reframe.mjs").then((picture) => picture.draw(node, element)).catch(failed);

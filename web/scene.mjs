@@ -169,7 +169,7 @@ export function open(node) {
     made.addEventListener("click", () => choose(shot.number));
     made.addEventListener("dragstart", (event) => event.dataTransfer?.setData("text/x-luma-ray-shot", String(shot.number)));
     const place = make("li", {}, made);
-    place.style.flexGrow = String(shot.seconds);
+    place.style.setProperty("--seconds", String(shot.seconds));
     if (shot.seam) {
       const seam = make("span", { className: "luma-ray-seam", textContent: shot.seam.startsWith("a cut") ? "✂" : "→", title: shot.seam });
       seam.ariaHidden = "true";
@@ -238,6 +238,15 @@ export function open(node) {
   });
   for (const kind of ["pointerdown", "wheel", "paste", "copy", "cut"]) dock.addEventListener(kind, (event) => event.stopPropagation());
 
+  // Beside ComfyUI's own bars and panels, as they are now.
+  const beside = document.querySelector(".graph-canvas-panel");
+  const fit = () => {
+    const area = beside?.getBoundingClientRect();
+    const room = area && area.width > 280 ? [area.left, innerWidth - area.right] : [0, 0];
+    [dock.style.left, dock.style.right] = room.map((each) => `${each}px`);
+  };
+  const watched = new ResizeObserver(fit);
+  if (beside) watched.observe(beside);
   const begun = () => (running = true);
   const happened = (/** @type {Event} */ event) => {
     if (event.type !== "executed" && event.type !== "graphChanged") running = false;
@@ -249,6 +258,7 @@ export function open(node) {
   close = () => {
     closed = true;
     close = () => {};
+    watched.disconnect();
     window.clearInterval(timer);
     window.clearTimeout(soon);
     for (const event of EVENTS) api.removeEventListener(event, happened);
@@ -258,6 +268,7 @@ export function open(node) {
     dock.remove();
     before?.focus?.();
   };
+  fit();
   document.body.append(dock);
   void look().then(() => (scene ? choose(1) : leave.focus()));
 }
@@ -272,7 +283,7 @@ styled(`
 .luma-ray-scene-bill { flex: 1 1 14em; }
 .luma-ray-scene-alert { padding: 4px 8px; border-left: 4px solid #dc2626; }
 .luma-ray-scene-strip { display: flex; gap: 2px; margin: 6px 0; padding: 4px 2px; overflow-x: auto; list-style: none; }
-.luma-ray-scene-strip li { position: relative; display: flex; flex: 1 0 11em; max-width: 22em; }
+.luma-ray-scene-strip li { position: relative; display: flex; flex: var(--seconds) 0 10.5em; max-width: calc(var(--seconds) * 3.4em); min-width: 10.5em; }
 .luma-ray-seam { align-self: center; flex: none; width: 1.4em; text-align: center; }
 .luma-ray-shot { flex: 1; display: flex; flex-direction: column; gap: 2px; min-width: 0; padding: 4px; text-align: left; font: inherit;
   color: inherit; background: var(--comfy-input-bg, #333); border: 2px solid transparent; border-radius: 6px; cursor: pointer; }

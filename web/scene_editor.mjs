@@ -70,10 +70,14 @@ export function editor({ change }) {
     "div",
     { className: "luma-ray-scene-editor" },
     legend,
-    make("div", { className: "luma-ray-scene-wide" }, labelled("Words", words), state, seam),
-    make("div", {}, labelled("Length", seconds), labelled("Add a camera move", camera), moves),
-    make("div", {}, pictures, labelled("Loop", loop)),
-    make("div", {}, labelled("Take", take), again, make("div", {}, earlier, later, remove)),
+    make(
+      "div",
+      { className: "luma-ray-scene-fields" },
+      make("div", { className: "luma-ray-scene-wide" }, labelled("Words", words), state, seam),
+      make("div", {}, labelled("Length", seconds), pictures, make("label", { className: "luma-ray-scene-check" }, loop, make("span", { textContent: "Loop" }))),
+      make("div", {}, labelled("Add a camera move", camera), moves),
+      make("div", {}, labelled("Take", take), again, make("div", {}, earlier, later, remove)),
+    ),
   );
   element.setAttribute("role", "group");
 
@@ -111,7 +115,7 @@ export function editor({ change }) {
       const named = scene.pictures.map(({ number }) => /** @type {[string, string]} */ ([String(number), `K${number}`]));
       [first, last].forEach((select, index) => {
         const number = shot.keyframes[index];
-        const place = /** @type {[string, string]} */ ([OWN, shot.own_keyframes ? "as its place says" : `${number === null ? "none" : `K${number}`} (its place)`]);
+        const place = /** @type {[string, string]} */ ([OWN, shot.own_keyframes ? "by its place" : `by its place: ${number === null ? "none" : `K${number}`}`]);
         offer(select, [place, [NONE, "none"], ...named], shot.own_keyframes ? (number === null ? NONE : String(number)) : OWN);
       });
       offer(take, shot.takes.map((each) => [String(each.take), `${each.take}: ${each.words}`]), String(shot.take));
@@ -126,13 +130,15 @@ export function editor({ change }) {
 }
 
 styled(`
-.luma-ray-scene-editor { display: grid; gap: 4px 16px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 15em), 1fr)); align-items: start; }
-.luma-ray-scene-editor h3 { grid-column: 1 / -1; margin: 4px 0 0; font-size: 13px; }
+.luma-ray-scene-fields { display: grid; gap: 4px 16px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 15em), 1fr)); align-items: start; }
+.luma-ray-scene-editor h3 { margin: 4px 0; font-size: 13px; }
+.luma-ray-scene-editor [hidden] { display: none; }
 .luma-ray-scene-editor label { display: grid; gap: 2px; margin-bottom: 4px; }
 .luma-ray-scene-editor textarea, .luma-ray-scene-editor select { box-sizing: border-box; width: 100%; min-width: 0; padding: 4px 6px; font: inherit;
   border: 1px solid var(--border-color, #666); border-radius: 4px; background: var(--comfy-input-bg, #333); color: var(--input-text, #eee); }
 .luma-ray-scene-editor :is(textarea, select, input):focus-visible { outline: 2px solid #3b82f6; outline-offset: 1px; }
 .luma-ray-scene-editor input[type=checkbox] { justify-self: start; width: 18px; height: 18px; margin: 0; }
 .luma-ray-scene-pair { display: grid; grid-template-columns: 1fr 1fr; gap: 8px; }
-.luma-ray-scene-wide { grid-column: span 1; }
+.luma-ray-scene-editor .luma-ray-scene-check { display: flex; gap: 6px; align-items: center; }
+@media (min-width: 1100px) { .luma-ray-scene-wide { grid-column: span 2; } }
 `);
