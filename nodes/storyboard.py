@@ -30,6 +30,8 @@ STATES: Final[Mapping[State, str]] = {
     "refused": "cannot be made so",
 }
 """What becomes of a shot when the scene is queued, in words."""
+_NEXT_RUN: Final = "the next press of Queue"
+"""In place of a run, for limits of one: nothing of it is spent."""
 _TAKES: Final = 4
 """Takes before the chosen one that are looked for."""
 _DEEPEST: Final = 8
@@ -181,7 +183,7 @@ def _joined(cutting: CuttingRoom, board: Board) -> Board:
 def _limit(lifecycle: Lifecycle, planned: Sequence[plan.Shot]) -> str:
     once = {shot.marks: shot for shot in reversed(planned)}
     try:
-        plan.check(lifecycle, "", [*once.values()][::-1])
+        plan.check(lifecycle, _NEXT_RUN, [*once.values()][::-1])
     except LimitReached as error:
         return str(error)
     return ""

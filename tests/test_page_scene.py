@@ -48,7 +48,11 @@ def test_a_scene_is_shown(page):
     node = drawn(page)
     opened(page, node)
     page.see(f"{DOCK} header p", "3 shots · 19 s")
-    print(page.ask("return [...document.querySelectorAll('.graph-canvas-panel, .side-tool-bar-container, .graph-canvas-container, .lg-node, .splitter-overlay, .p-splitterpanel')].map(e => [e.className.slice(0,60), JSON.stringify(e.getBoundingClientRect())])"))
+    print(
+        page.ask(
+            "return [...document.querySelectorAll('.graph-canvas-panel, .side-tool-bar-container, .graph-canvas-container, .lg-node, .splitter-overlay, .p-splitterpanel')].map(e => [e.className.slice(0,60), JSON.stringify(e.getBoundingClientRect())])"
+        )
+    )
     page.shot("scene")
     page.theme("light")
     page.shot("scene")

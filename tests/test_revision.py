@@ -167,7 +167,9 @@ def test_what_is_no_change_is_refused(told):
 
 # -- whatever a sheet looks like ------------------------------------------------------------------------------
 
-FIELDS = st.sampled_from(["5 s", "9s", "take 2", "K0 > K1", "K2", "> K1", "-", "loop", "push_in", "pov, static"])
+FIELDS = st.sampled_from(
+    ["5 s", "9s", "take 2", "K0 > K1", "K2", "> K1", "-", "loop", "push_in", "pov, static"]
+)
 WORDS = st.from_regex(r"[a-z][a-z ,.#]{0,12}[a-z]", fullmatch=True).filter(lambda words: words != "loop")
 SPACE = st.sampled_from(["", " ", "  ", "\t"])
 
