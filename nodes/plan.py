@@ -292,7 +292,10 @@ def pictures_of(given: Mapping[str, Any]) -> dict[int, Any]:
     return {
         int(name.removeprefix(_KEYFRAME)): value
         for name, value in given.items()
-        if name.startswith(_KEYFRAME) and name[len(_KEYFRAME) :].isdecimal() and len(name) < 16 and linked(value)
+        if name.startswith(_KEYFRAME)
+        and name[len(_KEYFRAME) :].isdecimal()
+        and len(name) < 16
+        and linked(value)
     }
 
 

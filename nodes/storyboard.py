@@ -9,11 +9,12 @@ from typing import Any, Final, Literal
 
 from . import plan, sheet, together
 from .cutting import CuttingRoom
-from .generation import budget
 from .generation.budget import Quote
-from .generation.errors import GenerationError, InvalidInput, LimitReached
+from .generation.credentials import redact
+from .generation.errors import InvalidInput, LimitReached
 from .generation.lifecycle import Lifecycle
 from .generation.records import OPEN, Entry
+from .looking import looking
 from .marks import Prompt, linked
 
 NODE: Final = "RayScene"
@@ -150,7 +151,7 @@ def board(lifecycle: Lifecycle, prompt: Prompt, node_id: str) -> Board:
             panels=tuple(panels),
             pictures={number: _file(prompt, link) for number, link in sorted(links.items())},
             film=None,
-            limit=_limit(lifecycle, planned),
+            limit=_limit(takes.lifecycle, planned),
         ),
     )
 
@@ -181,11 +182,10 @@ def _joined(cutting: CuttingRoom, board: Board) -> Board:
 
 
 def _limit(lifecycle: Lifecycle, planned: Sequence[plan.Shot]) -> str:
-    once = {shot.marks: shot for shot in reversed(planned)}
     try:
-        plan.check(lifecycle, _NEXT_RUN, [*once.values()][::-1])
+        plan.check(lifecycle, _NEXT_RUN, planned)
     except LimitReached as error:
-        return str(error)
+        return redact(str(error))
     return ""
 
 
@@ -224,7 +224,6 @@ class _Takes:
         lines: Sequence[sheet.Line],
         chosen: Sequence[int],
     ) -> None:
-        self._lifecycle = lifecycle
         self._chosen = chosen
         self._planned: dict[int, list[plan.Shot]] = {}
         for number in {each for index in range(len(chosen)) for each in self._looked_for(index)}:
@@ -232,8 +231,13 @@ class _Takes:
             text = sheet.written([replace(line, take=number) for line in lines])
             other = {**node, "inputs": {**node["inputs"], "sheet": text}}
             self._planned[number] = plan.scene({**prompt, node_id: other}, node_id)
-        marks = {mark for shots in self._planned.values() for shot in shots for mark in shot.marks}
-        self._entries = lifecycle.ledger.of_shots(marks)
+        every = [shot for shots in self._planned.values() for shot in shots]
+        self.lifecycle = looking(lifecycle, {each.fingerprint for shot in every for each in shot.requests})
+        """It asks nobody: prices as far as they are known."""
+        self._outlook = {
+            number: plan.outlook(self.lifecycle, shots) for number, shots in self._planned.items()
+        }
+        self._entries = lifecycle.ledger.of_shots({mark for shot in every for mark in shot.marks})
 
     def _looked_for(self, index: int) -> range:
         return range(max(1, self._chosen[index] - _TAKES), self._chosen[index] + 2)
@@ -254,14 +258,14 @@ class _Takes:
         request = shot.requests[0]
         if len(shot.requests) == 1 and not request.stills:
             # Nothing of it is still to come: it is known by what it asks for, wherever it was asked.
-            found = self._lifecycle.bought(request, shot.provider) or found
+            found = self.lifecycle.bought(request, shot.provider) or found
         return found
 
     def of(self, index: int, number: int) -> Take:
         """One take of a shot as it is now."""
         shot = self._planned[number][index]
         entry = self._entry(shot)
-        clip = self._lifecycle.library.find(entry) if entry is not None else None
+        clip = self.lifecycle.library.find(entry) if entry is not None else None
         if entry is not None and not entry.local:
             if entry.state in OPEN:
                 state: State = "asking"
@@ -270,17 +274,13 @@ class _Takes:
             else:
                 state = "running"
             return Take(number=number, state=state, words=STATES[state], quote=None, entry=entry, clip=clip)
-        try:
-            quotes = [self._lifecycle.quote(request, shot.provider) for request in shot.requests]
-        except GenerationError as error:
-            return Take(number=number, state="refused", words=str(error), quote=None, entry=entry, clip=clip)
-        sellers = self._lifecycle.sellers.providers
-        counted = [
-            budget.counted(quote, sellers, request)
-            for quote, request in zip(quotes, shot.requests, strict=True)
-        ]
-        dearest = quotes[counted.index(max(counted))]
-        if self._lifecycle.sellers.provider(dearest.provider).local:
+        told = self._outlook[number][index]
+        if not told.quotes:
+            words = redact(str(told.refusal)) if told.refusal is not None else STATES["here"]
+            state = "refused" if told.refusal is not None else "here"
+            return Take(number=number, state=state, words=words, quote=None, entry=entry, clip=clip)
+        dearest = max(told.quotes, key=lambda each: each[1])[0]
+        if self.lifecycle.sellers.provider(dearest.provider).local:
             state = "preview" if clip is not None else "free"
             return Take(number=number, state=state, words=STATES[state], quote=None, entry=entry, clip=clip)
         words = f"{STATES['new']}, {dearest.words} at {dearest.provider}"
