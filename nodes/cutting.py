@@ -84,6 +84,14 @@ class CuttingRoom:
 
         return self._once(name, write)
 
+    def joined(self, parts: list[Path], cut: Cut = PLAIN) -> Path | None:
+        """The film of *parts*, if it was joined already."""
+        try:
+            path = self._library.folder / f"films/film_{_names(parts, cut)}.mp4"
+        except OSError:  # a clip has just gone
+            return None
+        return path if path.is_file() else None
+
     def side_by_side(self, parts: list[Path], *, clock: Clock, report: Report) -> Path:
         """A video of *parts* at the same time, numbered; made once for the same parts."""
 

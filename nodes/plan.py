@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import ceil
@@ -40,6 +41,8 @@ BUYING: Final = {
 """The nodes that buy clips."""
 SINGLE: Final = frozenset(BUYING) - {"RayExtendVideo"}
 """Those that make one clip."""
+_KEYFRAME: Final = "keyframes.K"
+"""What the inputs of a scene's pictures are called, before their numbers."""
 _WORDS: Final = "a shot whose words are not known yet"
 _MOST: Final = 48
 """Combinations of linked widgets that are looked at."""
@@ -95,7 +98,8 @@ def shots(prompt: Prompt, wanted: Collection[str] | None = None) -> list[Shot]:
         if wanted is not None and node_id not in wanted:
             continue
         if node.get("class_type") == "RayScene":
-            found += _scene(prompt, node_id, node)
+            with suppress(GenerationError):  # the node says what is wrong
+                found += scene(prompt, node_id)
         elif node.get("class_type") == "RayTakes":
             found += _takes(prompt, node_id, node)
         operation = BUYING.get(str(node.get("class_type")))
@@ -244,49 +248,60 @@ def _title(node: Mapping[str, Any]) -> str:
     return str((node.get("_meta") or {}).get("title") or node["class_type"])
 
 
-def _scene(prompt: Prompt, node_id: str, node: Mapping[str, Any]) -> Iterator[Shot]:
-    """The shots of a scene whose sheet stands in its widget; of one that comes over a link nothing is known yet."""
+def scene(prompt: Prompt, node_id: str) -> list[Shot]:
+    """The shots of a scene whose sheet stands in its widget. Raises what is wrong with it."""
+    node = prompt[node_id]
     given = node.get("inputs", {})
-    text, way = given.get("sheet"), given.get("render")
-    pictures = {
-        int(name.removeprefix("keyframes.K")): value
-        for name, value in given.items()
-        if name.startswith("keyframes.K") and name[11:].isdecimal() and len(name) < 16 and linked(value)
-    }
-    try:
-        lines = sheet.read(text if isinstance(text, str) else "")
-        places = sheet.places(lines, sorted(pictures))
-        each_way = [
-            screenplay.requests(
-                lines,
-                screenplay.rendered(settings, way if isinstance(way, str) else "final"),
-                dict.fromkeys(pictures, _STILL),
-            )
-            for settings in _settings(
-                prompt, Operation.KEYFRAMES_TO_VIDEO, {**given, "prompt": "", "loop": False}
-            )
-        ]
-    except GenerationError:  # the node says what is wrong
-        return
-    common = {name: value for name, value in given.items() if name not in ("sheet", "take", *_grown(given))}
+    text, way, pictures = given.get("sheet"), given.get("render"), pictures_of(given)
+    lines = sheet.read(text if isinstance(text, str) else "")
+    places = sheet.places(lines, sorted(pictures))
+    each_way = [
+        screenplay.requests(
+            lines,
+            screenplay.rendered(settings, way if isinstance(way, str) else "final"),
+            dict.fromkeys(pictures, _STILL),
+        )
+        for settings in _settings(
+            prompt, Operation.KEYFRAMES_TO_VIDEO, {**given, "prompt": _style(given), "loop": False}
+        )
+    ]
+    grown = [name for name in given if name.startswith(_KEYFRAME)]
+    common = {name: value for name, value in given.items() if name not in ("sheet", "take", *grown)}
     leading = pictures.get(min(pictures, default=0))
+    found = []
     for number, (line, place, requests) in enumerate(
         zip(lines, places, zip(*each_way, strict=True), strict=True), 1
     ):
         first, last = (None if each is None else pictures[each] for each in place)
         # Of what is its own: another line of the sheet, or another take of another shot, leaves it as it is.
         told = {**common, "line": replace(line, keyframes=None, take=None).text, "take": requests[0].take}
-        yield Shot(
-            node=node_id,
-            title=f"{_title(node)}, shot {number}",
-            requests=tuple(itertools.islice(requests, _MOST)),
-            provider="animatic" if way == "animatic" else _seller(given),
-            marks=(_mark(prompt, node_id, {**told, "first": first, "last": last, "leading": leading}),),
+        found.append(
+            Shot(
+                node=node_id,
+                title=f"{_title(node)}, shot {number}",
+                requests=tuple(itertools.islice(requests, _MOST)),
+                provider="animatic" if way == "animatic" else _seller(given),
+                marks=(_mark(prompt, node_id, {**told, "first": first, "last": last, "leading": leading}),),
+            )
         )
+    return found
 
 
-def _grown(given: Mapping[str, Any]) -> list[str]:
-    return [name for name in given if name.startswith("keyframes.")]
+def pictures_of(given: Mapping[str, Any]) -> dict[int, Any]:
+    """The links to the connected keyframes of a scene, by their numbers."""
+    return {
+        int(name.removeprefix(_KEYFRAME)): value
+        for name, value in given.items()
+        if name.startswith(_KEYFRAME)
+        and name[len(_KEYFRAME) :].isdecimal()
+        and len(name) < 16
+        and linked(value)
+    }
+
+
+def _style(given: Mapping[str, Any]) -> str:
+    """The words that every shot of a scene begins with."""
+    return style if isinstance(style := given.get("style"), str) else ""
 
 
 def _mark(prompt: Prompt, node_id: str, inputs: Mapping[str, Any]) -> str:

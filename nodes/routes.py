@@ -6,7 +6,7 @@ import collections
 from typing import Any, Final
 
 from . import collecting, host
-from .page import door, keys, library, limits, previews, prices, questions
+from .page import door, keys, library, limits, previews, prices, questions, reframe, scene
 
 PREFIX: Final = "/luma_ray"
 MOST_UNTOLD: Final = 20
@@ -28,7 +28,8 @@ def register(server: Any) -> collecting.Collector:
     )
     told = (news, *questions.routes(collector), *previews.routes(host.previews))
     kept = library.routes(host.output_folder)
-    for route in (*told, *kept, *limits.ROUTES, *keys.ROUTES, *prices.ROUTES):
+    made = (*scene.routes(host.placed), *reframe.routes(host.placed))
+    for route in (*told, *kept, *made, *limits.ROUTES, *keys.ROUTES, *prices.ROUTES):
         add = server.routes.get if route.method == "GET" else server.routes.post
         add(f"{PREFIX}/{route.path}")(door.served(route, host.studio))
     return collector

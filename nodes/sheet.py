@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Literal
 
 from .generation.errors import InvalidInput
 from .generation.ray import CONCEPTS
@@ -24,10 +24,19 @@ MOST_SHOTS: Final = 24
 MOST_KEYFRAMES: Final = 25
 """One more than shots: K0 to K24."""
 
-_SECONDS: Final = re.compile(r"(\d+)\s*s(?:ec(?:onds?)?)?", re.IGNORECASE)
-_TAKE: Final = re.compile(r"take\s*(\d+)", re.IGNORECASE)
-_KEYFRAMES: Final = re.compile(r"(?:K(\d+))?\s*(?:(?:>|->|→)\s*(?:K(\d+))?)?", re.IGNORECASE)
+_SECONDS: Final = re.compile(r"(\d{1,9})\s*s(?:ec(?:onds?)?)?", re.IGNORECASE)
+_TAKE: Final = re.compile(r"take\s*(\d{1,9})", re.IGNORECASE)
+_KEYFRAMES: Final = re.compile(r"(?:K(\d{1,9}))?\s*(?:(?:>|->|→)\s*(?:K(\d{1,9}))?)?", re.IGNORECASE)
 _NO_KEYFRAMES: Final = ("-", "text", "no keyframes")
+_SEVERAL: Final = {
+    "seconds": "lengths",
+    "take": "takes",
+    "keyframes": "keyframes fields",
+    "loop": "loops",
+    "concepts": "camera fields",
+    "prompt": "prompts: a prompt holds no |, and camera moves are named as in Ray Camera Concepts",
+}
+Kind = Literal["shot", "more", "remark"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,64 +117,68 @@ def idle(lines: Sequence[Line], known: Sequence[int]) -> list[int]:
     return [number for number in known if number not in used]
 
 
+def kinds(text: str) -> Iterator[tuple[Kind, str]]:
+    """Each line as it was written, its end included, and what it is.
+
+    "shot" begins one, "more" is indented and goes on with it, "remark" is a remark or an empty line.
+    """
+    begun = False
+    for line in text.splitlines(keepends=True):
+        content = line.strip()
+        if not content or content.startswith("#"):
+            yield "remark", line
+        elif begun and line[0].isspace():
+            yield "more", line
+        else:
+            begun = True
+            yield "shot", line
+
+
+def meaning(field: str) -> tuple[str, Any]:
+    """What a field of a line says: a name of `Line`, and its value."""
+    seconds, take, keyframes = (each.fullmatch(field) for each in (_SECONDS, _TAKE, _KEYFRAMES))
+    if seconds:
+        return "seconds", int(seconds[1])
+    if take:
+        return "take", int(take[1])
+    if field.lower() in _NO_KEYFRAMES:
+        return "keyframes", (None, None)
+    if keyframes:
+        start, end = (None if each is None else int(each) for each in keyframes.groups())
+        return "keyframes", (start, end)
+    if field.lower() == "loop":
+        return "loop", True
+    concepts = _concepts(field)
+    return ("concepts", concepts) if concepts else ("prompt", field)
+
+
 def _shots(text: str) -> Iterator[tuple[int, list[str]]]:
     """The lines of each shot with the number of the first; indented ones belong to the one above them."""
     shot: tuple[int, list[str]] | None = None
-    for number, line in enumerate(text.splitlines(), 1):
-        content = line.strip()
-        if not content or content.startswith("#"):
-            continue
-        if line[:1].isspace() and shot is not None:
-            shot[1].append(content)
-            continue
-        if shot is not None:
-            yield shot
-        shot = number, [content]
+    for number, (kind, line) in enumerate(kinds(text), 1):
+        if kind == "more" and shot is not None:
+            shot[1].append(line.strip())
+        elif kind == "shot":
+            if shot is not None:
+                yield shot
+            shot = number, [line.strip()]
     if shot is not None:
         yield shot
 
 
 def _line(number: int, content: str) -> Line:
-    told: dict[str, object] = {}
-
-    def tell(name: str, value: object, what: str) -> None:
+    told: dict[str, Any] = {}
+    for name, value in (meaning(field) for field in map(str.strip, content.split("|")) if field):
         if name in told:
-            raise InvalidInput(f"Line {number} of the scene sheet has two {what}. Nothing was billed.")
-        told[name] = value
-
-    for field in (each.strip() for each in content.split("|")):
-        if not field:
-            continue
-        seconds, take, keyframes = (
-            _SECONDS.fullmatch(field),
-            _TAKE.fullmatch(field),
-            _KEYFRAMES.fullmatch(field),
-        )
-        concepts = _concepts(field)
-        if seconds:
-            tell("seconds", int(seconds[1]), "lengths")
-        elif take:
-            if not int(take[1]):
-                raise InvalidInput(
-                    f"Line {number} of the scene sheet: takes are counted from 1. Nothing was billed."
-                )
-            tell("take", int(take[1]), "takes")
-        elif field.lower() in _NO_KEYFRAMES:
-            tell("keyframes", (None, None), "keyframes fields")
-        elif keyframes:
-            start, end = (None if each is None else int(each) for each in keyframes.groups())
-            tell("keyframes", (start, end), "keyframes fields")
-        elif field.lower() == "loop":
-            tell("loop", True, "loops")  # noqa: FBT003
-        elif concepts:
-            tell("concepts", concepts, "camera fields")
-        else:
-            tell(
-                "prompt",
-                field,
-                "prompts: a prompt holds no |, and camera moves are named as in Ray Camera Concepts",
+            raise InvalidInput(
+                f"Line {number} of the scene sheet has two {_SEVERAL[name]}. Nothing was billed."
             )
-    return Line(**{"prompt": "", **told})  # type: ignore[arg-type]
+        if name == "take" and not value:
+            raise InvalidInput(
+                f"Line {number} of the scene sheet: takes are counted from 1. Nothing was billed."
+            )
+        told[name] = value
+    return Line(**{"prompt": "", **told})
 
 
 def _concepts(field: str) -> tuple[str, ...]:

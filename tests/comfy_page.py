@@ -85,12 +85,13 @@ class Page:
 
 @contextmanager
 def opened(folder):
-    with comfy_host.install(folder), pytest.MonkeyPatch.context() as patch:
+    with comfy_host.install(folder) as host, pytest.MonkeyPatch.context() as patch:
         nodes = comfy_host.load_pack(ROOT)
         pack = nodes["RayTextToVideo"].__module__.rpartition(".")[0]
         clock = importlib.import_module(f"{pack}.generation.clock").Clock
         patch.setattr(clock, "sleep", lambda self, seconds: self.stop.wait(max(seconds, 0) / 100))
         page = Page(pack)
+        page.host = host
         try:
             yield page
         finally:

@@ -53,6 +53,15 @@ class Placement:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Percents:
+    """A place as the node has it, in whole percents; see `placed`."""
+
+    size: int = 100
+    across: int = 50
+    down: int = 50
+
+
 def placement_of(told: dict[str, Any]) -> Placement:
     """A placement out of its identity."""
     wide, tall = told["canvas"]
@@ -100,6 +109,24 @@ def placed(
         width=width,
         height=height,
     )
+
+
+def percents(
+    source: tuple[int, int], aspect_ratio: str, *, left: float, top: float, width: float
+) -> Percents:
+    """The place nearest to a rectangle that somebody drew; where there is no room to choose, the middle.
+
+    Raises ValueError as `placed` does.
+    """
+    size = round(100 * width / placed(source, aspect_ratio).width)
+    size = min(max(size, round(100 * SMALLEST)), 100)
+    there = placed(source, aspect_ratio, scale=size / 100)
+    room = there.canvas[0] - there.width, there.canvas[1] - there.height
+    across, down = (
+        min(max(round(100 * at / free), 0), 100) if free else 50
+        for at, free in zip((left, top), room, strict=True)
+    )
+    return Percents(size=size, across=across, down=down)
 
 
 def troubles(placement: Placement, source: tuple[int, int], aspect_ratio: str) -> list[str]:

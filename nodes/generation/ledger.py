@@ -91,6 +91,14 @@ class Ledger:
         with self._journal.database.transaction() as connection:
             return {str(row["shot"]): entry_of(row) for row in connection.execute(query).mappings()}
 
+    def of_shots(self, shots: Collection[str]) -> dict[str, Entry]:
+        """The live generation of each of *shots*: a paid one before a preview, then a finished one."""
+        query = sa.select(GENERATIONS).where(GENERATIONS.c.shot.in_(list(shots)), LIVE)
+        with self._journal.database.transaction() as connection:
+            rows = [entry_of(row) for row in connection.execute(query).mappings()]
+        rows.sort(key=lambda row: (row.local, row.state != "completed", -row.created_at), reverse=True)
+        return {str(row.shot): row for row in rows}
+
     def lines(self, *, begin: float = 0.0, free: bool = False, limit: int = 100_000) -> list[Line]:
         """The generations since *begin*, newest first; with the local previews where they are wanted (*free*)."""
         query = (
