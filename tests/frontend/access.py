@@ -54,21 +54,31 @@ def findings(page: Page, *selectors: str) -> list[dict[str, Any]]:
 
 
 def check(page: Page, *selectors: str) -> None:
-    """Raise where axe-core finds something serious: dark, light, and at 200 % of both."""
-    found = []
+    """Raise where axe-core finds something serious: dark, light, and at 200 % of both.
+
+    All that it finds is written beside the screenshots.
+    """
+    found: list[str] = []
+    lesser: list[str] = []
     # How small a node is drawn is the person's own doing; what is on it is looked at in its own size.
-    page.ask("app.canvas.ds.scale = Math.max(1, app.canvas.ds.scale); app.canvas.setDirty(true, true); return null")
+    page.ask(
+        "app.canvas.ds.scale = Math.max(1, app.canvas.ds.scale); app.canvas.setDirty(true, true); return null"
+    )
     try:
         for theme in ("dark", "light"):
             page.theme(theme)
             for zoom in (1, 2):
                 page.zoom(zoom)
-                found += [
-                    f"{theme} {zoom * 100} % {each['impact']} {each['rule']}: {each['nodes'][:3]}"
-                    for each in findings(page, *selectors)
-                    if each["impact"] in SERIOUS
-                ]
+                for each in findings(page, *selectors):
+                    line = f"{theme} {zoom * 100} % {each['impact']} {each['rule']}: {each['nodes'][:3]}"
+                    (found if each["impact"] in SERIOUS else lesser).append(line)
     finally:
         page.zoom(1)
         page.theme("dark")
+    page.note(
+        "accessibility.txt",
+        f"{selectors or OURS}: {len(found)} serious, {len(lesser)} lesser",
+        *found,
+        *lesser,
+    )
     assert found == [], "\n".join(found)

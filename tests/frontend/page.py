@@ -93,6 +93,7 @@ class Page:
             self.press("Escape")
             self.ask("await new Promise((done) => setTimeout(done, 100)); return null")
         self.ask(CLEAN)
+        self.gone(".p-toast-message")
         self.theme("dark")
         self.zoom(1)
         if isinstance(self.backend, StandIn):
@@ -278,6 +279,17 @@ class Page:
         path.write_bytes(self.tab.picture())
         return path
 
+    def note(self, file: str, *lines: str) -> None:
+        """Write down what was found, where `LUMA_RAY_SHOTS` names a folder for it."""
+        if SHOTS:
+            test = os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0]
+            path = Path(SHOTS) / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as told:
+                told.writelines(
+                    f"{line}\n" for line in (f"{test} {lines[0]}", *(f"  {each}" for each in lines[1:]))
+                )
+
     # -- what holds for all ---------------------------------------------------------------------------------------
 
     def accessible(self, *selectors: str) -> None:
@@ -285,7 +297,7 @@ class Page:
         access.check(self, *selectors)
 
     def expects(self, part: str) -> None:
-        """A line in the console that says this is part of the test, and no fault."""
+        """A line in the console, or an address, with this in it is part of the test, and no fault."""
         self._expected.append(part)
 
     @property
@@ -293,16 +305,26 @@ class Page:
         return self.tab.console
 
     def problems(self) -> list[str]:
-        """What nobody may cause: a request to elsewhere by us, an error, a warning or a deprecation of ours."""
-        found = [
+        """What nobody may cause: a request to elsewhere, an error, a warning or a deprecation of ours.
+
+        What scripts of ComfyUI alone ask or say is theirs; what nobody is named for counts as ours.
+        """
+        asked = [
             f"asks {request.url} from {request.places[:1]}"
             for request in self.tab.requests
-            if not request.stays_here and any(OURS in place for place in request.places)
+            if not request.stays_here and not _of_comfyui(request.places)
         ]
-        for said in self.console:
-            ours = said.comes_from(OURS) or said.comes_from("/luma_ray/") or "luma" in said.text.lower()
-            if said.level not in ("error", "warning") or any(part in said.text for part in self._expected):
-                continue
-            if ours or (DEPRECATED.search(said.text) and not said.comes_from("/assets/")):
-                found.append(f"{said.level}: {said.text} {said.places[:2]}")
-        return found
+        said = [f"{each.level}: {each.text} {each.places[:2]}" for each in self.console if _is_fault(each)]
+        return [each for each in (*asked, *said) if not any(part in each for part in self._expected)]
+
+
+def _is_fault(said: Said) -> bool:
+    if said.level not in ("error", "warning"):
+        return False
+    if said.comes_from(OURS) or said.comes_from("/luma_ray/") or "luma" in said.text.lower():
+        return True
+    return DEPRECATED.search(said.text) is not None and not said.comes_from("/assets/")
+
+
+def _of_comfyui(places: tuple[str, ...]) -> bool:
+    return bool(places) and not any(OURS in place for place in places)

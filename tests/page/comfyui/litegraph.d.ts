@@ -119,7 +119,7 @@ export interface LGraph {
 export interface LGraphCanvas {
   canvas: HTMLCanvasElement;
   graph: LGraph | null;
-  ds: { scale: number; offset: [number, number]; visible_area?: ArrayLike<number> };
+  ds: { scale: number; offset: [number, number]; visible_area?: [number, number, number, number] };
   graph_mouse: [number, number];
   selected_nodes?: Record<string, LGraphNode>;
   selectedItems?: Set<unknown>;
