@@ -41,10 +41,25 @@ def _watched(page):
     page.ask(WATCH)
 
 
+USUAL = {
+    "provider": "auto",
+    "model": "ray-flash-2",
+    "aspect_ratio": "16:9",
+    "resolution": "720p",
+    "duration": "5 s",
+}
+"""Written out: a node of a number that was there before has the widgets of that one in ComfyUI's page."""
+
+
 def shot(page, words="a fox", **widgets):
     """A node that is saved, so that it runs."""
-    node = page.add("RayTextToVideo", prompt=words, **widgets)
-    page.link(node, "video", page.add("SaveVideo"), "video")
+    node = page.add(
+        "RayTextToVideo",
+        at=(120 + 460 * page.ask("return graph.nodes.length") // 2, 240),
+        prompt=words,
+        **{**USUAL, **widgets},
+    )
+    page.link(node, "video", page.add("SaveVideo", at=(120, 800)), "video")
     return node
 
 
