@@ -103,6 +103,7 @@ def test_several_nodes_tell_how_far_they_are_each_with_its_time(page, endless):
     page.over(queued)
     for node in nodes[:2]:
         said(page, node, "confirmed the cancellation")
+    page.toast("2 cancelled")
 
 
 def test_cancel_says_once_for_all_nodes_what_became_of_their_jobs(page, endless):
@@ -122,7 +123,7 @@ def test_cancel_says_of_a_job_that_goes_on_that_it_is_paid_and_can_be_collected(
     node = shot(page, "a fox")
     message = "Stopped waiting for generation ray-1. Luma cannot cancel a job. Queue again to collect it."
     page.tell("luma_ray.stopped", {"node": node, "job": "kept", "message": message})
-    told = page.toast("not waited for, and still paid")
+    told = page.toast("stopped, and paid all the same")
     assert "Ray Text to Video" in told
     assert "Queue again to collect it" in told
 
