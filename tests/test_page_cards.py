@@ -7,6 +7,7 @@ import json
 import pytest
 from emulators.luma import LumaEmulator
 from frontend.fixtures import ONE_RENDERER
+from frontend.served import EXAMPLES
 
 KEYS = ".luma-ray-keys"
 CARD = "[data-luma-ray-card=luma]"
@@ -207,3 +208,27 @@ def test_with_a_key_there_is_no_hint(page, shop):
     page.add("RayTextToVideo", prompt="a fox")
     page.ask("await new Promise((done) => setTimeout(done, 300)); return null")
     assert hints(page) == 0
+
+
+def test_from_no_key_to_a_paid_clip_in_four_clicks(page, shop):
+    """With a graph on the canvas: Keys, the field, Close, Run. The key is pasted."""
+    example = json.loads((EXAMPLES / "text-to-video.json").read_text("utf-8"))
+    page.load(example)
+    clicks = [
+        (f"{HINT} button", "Keys..."),
+        (f"dialog {CARD} input", None),
+        ("dialog button", "Close"),
+        ("button", "Run"),
+    ]
+    before = len(shop.creates)
+    for number, (css, text) in enumerate(clicks):
+        page.click(css, text)
+        if number == 1:
+            page.type(shop.key)
+            page.press("Enter")
+            page.see(f"dialog {CARD} .luma-ray-told", "The key works. Balance:")
+    page.until("return [...document.querySelectorAll('video')].some((v) => v.readyState > 0)", seconds=60)
+    page.fit()
+    page.shot("first-clip")
+    assert len(shop.creates) == before + 1
+    assert page.count(HINT) == 0

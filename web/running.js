@@ -49,9 +49,11 @@ function leading(prompt) {
 const holds = (graph) =>
   (graph?.nodes ?? []).some((/** @type {any} */ node) => isOurs(node) || (node.subgraph && holds(node.subgraph)));
 
-/** Show on each node the clip that it had shown when it last ran as it is now; nothing once another graph is loaded. */
-async function shownAgain() {
-  const load = ++loads;
+/**
+ * Show on each node the clip that it had shown when it last ran as it is now; nothing once another graph is loaded.
+ * @param {number} load
+ */
+async function shownAgain(load) {
   if (!holds(app.rootGraph)) return;
   const { output } = await app.graphToPrompt();
   const told = await ask("previews", { prompt: leading(output) });
@@ -69,8 +71,12 @@ app.registerExtension({
   setup() {
     api.addEventListener("luma_ray.stopped", ({ detail }) => stopped(detail));
   },
+  beforeConfigureGraph() {
+    loads += 1;
+  },
   afterConfigureGraph() {
     // After what ComfyUI itself restores. A graph of which no prompt can be made shows nothing, and says so when it is run.
-    setTimeout(() => void shownAgain().catch(() => {}), 100);
+    const load = loads;
+    setTimeout(() => void shownAgain(load).catch(() => {}), 100);
   },
 });
