@@ -14,6 +14,12 @@ KEY = "luma-canary-key-0123456789abcdef"
 SETTINGS = ".luma-ray-settings"
 
 
+@pytest.fixture(scope="module")
+def page_environment():
+    """A key that is saved is tried at once: here nobody answers."""
+    return {"LUMAAI_BASE_URL": "http://127.0.0.1:9"}
+
+
 @pytest.fixture
 def settings(page):
     page.settings()

@@ -57,8 +57,8 @@ function card(first) {
     state.dataset.on = `${now.configured}`;
     wants.replaceChildren(...now.wants.map((/** @type {string} */ words) => make("p", { textContent: words })));
     for (const [index, each] of lines.entries()) each.show(now.keys[index]);
-    test.hidden = !now.sells;
-    test.disabled = !now.configured;
+    wants.hidden = !now.wants.length;
+    test.hidden = !(now.sells && now.configured);
   }
 
   const title = make("h4", { id, textContent: first.title });
@@ -128,6 +128,8 @@ styled(`
 .luma-ray-key span, .luma-ray-key code { flex: 0 1 auto; font-family: monospace; font-size: 12px; }
 .luma-ray-key input { flex: 1 1 12em; }
 .luma-ray-told { flex: 1 1 16em; }
+.luma-ray-told:empty { display: none; }
+.luma-ray-card footer:not(:has(button:not([hidden]), .luma-ray-told:not(:empty))) { display: none; }
 .luma-ray-told[data-works=true]::before { content: "\\2713  "; }
 .luma-ray-told[data-works=false]::before { content: "\\26A0  "; }
 .luma-ray-wide { width: min(720px, 92vw); }

@@ -7,12 +7,15 @@ import { ask } from "./talk.js";
 
 /** Stops that were told of in the last moment: those of one press of Cancel come together. @type {any[]} */
 let stops = [];
+let telling = 0;
+/** How many graphs were loaded so far. */
+let loads = 0;
 
 /** @param {{ node: string, job: string, message: string }} stop */
 function stopped(stop) {
   stops.push(stop);
-  if (stops.length > 1) return;
-  setTimeout(() => {
+  clearTimeout(telling);
+  telling = setTimeout(() => {
     const told = stops;
     stops = [];
     const kept = told.filter((each) => each.job === "kept").length;
@@ -20,8 +23,8 @@ function stopped(stop) {
     const cancelled = told.length - kept;
     const summary =
       told.length === 1
-        ? `${one}: ${kept ? "not waited for, and still paid" : "cancelled"}`
-        : [kept && `${kept} not waited for, and still paid`, cancelled && `${cancelled} cancelled`].filter(Boolean).join(", ");
+        ? `${one}: ${kept ? "stopped, and paid all the same" : "cancelled"}`
+        : [kept && `${kept} stopped, and paid all the same`, cancelled && `${cancelled} cancelled`].filter(Boolean).join("; ");
     toast(kept ? "warn" : "info", summary, told.map((each) => each.message).join("\n"));
   }, 800);
 }
@@ -46,16 +49,20 @@ function leading(prompt) {
 const holds = (graph) =>
   (graph?.nodes ?? []).some((/** @type {any} */ node) => isOurs(node) || (node.subgraph && holds(node.subgraph)));
 
-/** Show on each node the clip that it had shown when it last ran as it is now. */
-async function shownAgain() {
+/**
+ * Show on each node the clip that it had shown when it last ran as it is now; nothing once another graph is loaded.
+ * @param {number} load
+ */
+async function shownAgain(load) {
   if (!holds(app.rootGraph)) return;
-  const graph = app.rootGraph;
   const { output } = await app.graphToPrompt();
   const told = await ask("previews", { prompt: leading(output) });
   for (const [id, shown] of Object.entries(told)) {
-    if (graph !== app.rootGraph || !nodeOf(id) || app.nodeOutputs?.[id]) continue;
+    const node = nodeOf(id);
+    if (load !== loads || !node || app.nodeOutputs?.[id]) continue;
     // As if it came from a run: the one way in which both renderers take it.
     api.dispatchCustomEvent("executed", { node: id, display_node: id, output: shown, prompt_id: "" });
+    node.setDirtyCanvas?.(true, true); // the canvas makes the player when it draws the node
   }
 }
 
@@ -64,8 +71,12 @@ app.registerExtension({
   setup() {
     api.addEventListener("luma_ray.stopped", ({ detail }) => stopped(detail));
   },
+  beforeConfigureGraph() {
+    loads += 1;
+  },
   afterConfigureGraph() {
     // After what ComfyUI itself restores. A graph of which no prompt can be made shows nothing, and says so when it is run.
-    setTimeout(() => void shownAgain().catch(() => {}), 100);
+    const load = loads;
+    setTimeout(() => void shownAgain(load).catch(() => {}), 100);
   },
 });

@@ -23,7 +23,7 @@ TRIES: Final = 2
 """Attempts at a question for whose answer somebody waits in front of a button."""
 NOBODYS: Final = "00000000-0000-0000-0000-000000000000"
 """The id of a job that never was."""
-NOTED: Final = "It was asked about a job that does not exist, and said so; that it says this to a good key only is inferred."
+NOTED: Final = "That it tells a good key alone of a job that does not exist, as it did now, is inferred."
 """Of an account that was tried in this way."""
 
 
