@@ -12,13 +12,18 @@ const KIND = "application/x-luma-ray-generation";
 const GAP = 60;
 const COLLECT = "RayCollectGeneration";
 
-const graphNow = () => app.canvas?.graph ?? app.rootGraph;
+/** The graph that is open, which may be a subgraph. */
+function graphNow() {
+  const graph = app.canvas?.graph ?? app.rootGraph;
+  if (!graph) throw new Error("There is no graph to put it on.");
+  return graph;
+}
 
 /** Where a new node is seen: the middle of what is in sight, and beside what stands there. @returns {[number, number]} */
 function middle() {
-  const [left, top, width, height] = app.canvas?.visible_area ?? app.canvas?.ds?.visible_area ?? [0, 0, 800, 600];
+  const [left, top, width, height] = app.canvas?.visible_area ?? [0, 0, 800, 600];
   let [x, y] = [left + width / 2 - 200, top + height / 2 - 120];
-  const nodes = graphNow()?.nodes ?? [];
+  const { nodes } = graphNow();
   while (nodes.some((/** @type {any} */ node) => Math.abs(node.pos[0] - x) < 20 && Math.abs(node.pos[1] - y) < 20)) {
     x += 40;
     y += 40;
@@ -34,7 +39,7 @@ function added(make) {
     const nodes = make();
     app.canvas?.deselectAll?.();
     app.canvas?.select?.(nodes[nodes.length - 1]);
-    graph.setDirtyCanvas?.(true, true);
+    graph.setDirtyCanvas(true, true);
     return nodes;
   } finally {
     graph.afterChange?.();
@@ -149,7 +154,7 @@ export function dragged(row, event) {
     // Before ComfyUI looks for a file in it.
     moved.preventDefault();
     moved.stopImmediatePropagation();
-    put(id, app.canvas.convertEventToCanvasOffset?.(moved) ?? middle());
+    put(id, app.canvas?.convertEventToCanvasOffset?.(moved) ?? middle());
   };
   document.addEventListener("dragover", over, options);
   document.addEventListener("drop", dropped, options);
