@@ -35,7 +35,7 @@ function choice(name, label, choices) {
 /** The panel, in *place*. @param {HTMLElement} place @returns {() => void} what closes it */
 export function shown(place) {
   const search = make("input", { type: "search", name: "words", placeholder: "Search prompts", ariaLabel: "Search prompts" });
-  search.maxLength = 300;
+  search.maxLength = 1000;
   const state = choice("state", "State", [
     ["", "All states"],
     ...["completed", "unfinished", "failed", "cancelled"].map((each) => /** @type {[string, string]} */ ([each, STATES[each]])),
@@ -43,8 +43,9 @@ export function shown(place) {
   const paid = choice("paid", "Paid or free", [["", "Paid and free"], ["paid", "Paid"], ["free", "Free previews"]]);
   const clip = choice("clip", "Clip", [["", "With or without a clip"], ["here", "With a clip"], ["missing", "Without a clip"]]);
   const kinds = KINDS.map(([name, label, all]) => choice(name, label, [["", all]]));
-  const filters = make("form", { className: "luma-ray-filters", role: "search" }, search, state, ...kinds, paid, clip);
-  filters.setAttribute("aria-label", "Library");
+  const summary = make("summary", { textContent: "More filters" });
+  const others = make("details", { className: "luma-ray-more" }, summary, make("div", {}, ...kinds, paid, clip));
+  const filters = make("form", { className: "luma-ray-filters", role: "search", ariaLabel: "Library" }, search, state, others);
   const status = make("p", { role: "status", className: "luma-ray-facts" });
   const money = button("Spending", async () => enter("Spending", spending(), money), failed);
   const all = button("Collect unfinished", async () => {
@@ -81,7 +82,10 @@ export function shown(place) {
   /** @param {any} told */
   const count = (told) => {
     all.hidden = !told.unfinished;
-    status.textContent = told.total === told.all ? `${told.all} generations` : `${told.total} of ${told.all} generations`;
+    all.textContent = `Collect ${told.unfinished} unfinished`;
+    const narrowed = [...kinds, paid, clip].filter((each) => each.value).length;
+    summary.textContent = narrowed ? `More filters (${narrowed})` : "More filters";
+    status.textContent = `${told.total === told.all ? "" : `${told.total.toLocaleString()} of `}${told.all.toLocaleString()} generations`;
     KINDS.forEach(([name], index) => {
       const select = kinds[index];
       const known = new Map([...select.options].map((option) => [option.value, option]));
@@ -219,28 +223,31 @@ styled(`
   color: var(--fg-color, #eee); overflow-wrap: anywhere; }
 .luma-ray-front, .luma-ray-inner { display: flex; flex-direction: column; flex: 1; min-height: 0; }
 .luma-ray-front[hidden] { display: none; }
-.luma-ray-filters { display: grid; grid-template-columns: repeat(auto-fit, minmax(120px, 1fr)); gap: 4px; padding: 8px 8px 4px; }
-.luma-ray-filters input { grid-column: 1 / -1; }
+.luma-ray-filters { display: grid; grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); gap: 4px; padding: 8px 8px 4px; }
+.luma-ray-more { grid-column: 1 / -1; }
+.luma-ray-more summary { cursor: pointer; font-size: 12px; }
+.luma-ray-more div { display: grid; grid-template-columns: repeat(auto-fit, minmax(120px, 1fr)); gap: 4px; padding-top: 4px; }
 .luma-ray-filters input, .luma-ray-filters select { min-width: 0; padding: 4px 6px; border-radius: 4px; font: inherit;
   border: 1px solid var(--border-color, #666); background: var(--comfy-input-bg, #333); color: var(--input-text, #eee); }
 .luma-ray-filters :focus-visible, .luma-ray-rows:focus-visible, .luma-ray-take:focus-visible,
-.luma-ray-inner summary:focus-visible, .luma-ray-inner pre:focus-visible { outline: 2px solid #3b82f6; outline-offset: -2px; }
+.luma-ray-library summary:focus-visible, .luma-ray-inner pre:focus-visible { outline: 2px solid #3b82f6; outline-offset: -2px; }
 .luma-ray-bar-of { display: flex; flex-wrap: wrap; gap: 4px; align-items: center; padding: 2px 8px 6px; }
-.luma-ray-bar-of p { flex: 1; margin: 0; }
+.luma-ray-bar-of p { flex: 1; margin: 0; white-space: nowrap; }
 .luma-ray-rows { position: relative; flex: 1; min-height: 180px; overflow: hidden auto; overflow-anchor: none; contain: strict; }
 .luma-ray-space { position: relative; }
 .luma-ray-row { position: absolute; inset: 0 0 auto; height: var(--luma-ray-row); box-sizing: border-box; display: flex; gap: 8px;
   padding: 6px 8px; border-bottom: 1px solid var(--border-color, #444); cursor: pointer; contain: content; }
 .luma-ray-row:hover { background: color-mix(in srgb, currentColor 8%, transparent); }
 .luma-ray-row[aria-selected=true] { background: color-mix(in srgb, #3b82f6 22%, transparent); }
-.luma-ray-thumb { position: relative; flex: none; display: block; width: 124px; height: 70px; overflow: hidden; border-radius: 4px;
+.luma-ray-thumb { position: relative; flex: none; display: block; width: 108px; height: 61px; overflow: hidden; border-radius: 4px;
   background: color-mix(in srgb, currentColor 12%, transparent); }
 .luma-ray-thumb img, .luma-ray-thumb video { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; }
+.luma-ray-nothing { display: grid; place-items: center; height: 100%; padding: 4px; font-size: 11px; text-align: center; opacity: .85; }
 .luma-ray-thumb img:not([src]) { visibility: hidden; }
 .luma-ray-words { flex: 1; min-width: 0; }
 .luma-ray-prompt { display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; overflow: hidden; line-height: 17px;
   max-height: 34px; }
-.luma-ray-facts { font-size: 12px; line-height: 17px; opacity: .85; }
+.luma-ray-facts { font-size: 12px; line-height: 16px; opacity: .85; }
 .luma-ray-words .luma-ray-facts { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .luma-ray-inner { overflow: hidden auto; }
 .luma-ray-inner header { position: sticky; top: 0; z-index: 1; display: flex; gap: 8px; align-items: center; padding: 6px 8px;
@@ -268,7 +275,9 @@ styled(`
 .luma-ray-inner dd { margin: 0; }
 .luma-ray-spending table { width: 100%; margin-bottom: 14px; border-collapse: collapse; }
 .luma-ray-spending caption { padding: 4px 0; font-weight: 600; text-align: start; }
-.luma-ray-spending th, .luma-ray-spending td { padding: 3px 6px 3px 0; font-weight: normal; text-align: start; vertical-align: top; }
+.luma-ray-spending th, .luma-ray-spending td { padding: 3px 6px 3px 0; font-weight: normal; text-align: start; vertical-align: top;
+  overflow-wrap: normal; }
+.luma-ray-spending td { white-space: nowrap; }
 .luma-ray-spending td:first-of-type { width: 50%; }
 .luma-ray-bar { display: block; height: 5px; margin-top: 2px; border-radius: 3px; background: #3b82f6; }
 @media (prefers-reduced-motion: no-preference) { .luma-ray-row { transition: background .1s; } }

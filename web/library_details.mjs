@@ -18,7 +18,7 @@ import { ask } from "./talk.js";
  * @returns {{ element: HTMLElement, close: () => void, refresh: (id: string) => Promise<void> }}
  */
 export function details(id, { plays, changed, other }) {
-  const element = make("div", { className: "luma-ray-details" });
+  const element = make("div", { className: "luma-ray-details", tabIndex: -1 });
   const pictures = new Pictures();
   /** @type {(() => void)[]} */
   let playing = [];
@@ -135,7 +135,7 @@ export function details(id, { plays, changed, other }) {
     for (const [name, words] of all.facts) facts.append(make("dt", { textContent: name }), make("dd", { textContent: words }));
     element.replaceChildren(
       screen(row, starts),
-      make("p", { className: "luma-ray-facts", textContent: `${stateOf(row)} · ${priceOf(row)} · ${kindOf(row)}` }),
+      make("p", { className: "luma-ray-facts", textContent: `${stateOf(row)} · ${priceOf(row)} · ${kindOf(row)} · take ${row.take}` }),
       ...(all.back ? [make("p", { textContent: all.back })] : []),
       acts(all),
       make("p", { className: "luma-ray-full", textContent: all.prompt || titleOf(row) }),
@@ -147,6 +147,8 @@ export function details(id, { plays, changed, other }) {
       facts,
     );
     changed(row);
+    // What had the focus may be gone; without it no key would be heard here.
+    if (document.activeElement === document.body && element.isConnected) element.focus();
   };
   refresh(plays).catch((error) => element.replaceChildren(make("p", { textContent: error.message })));
   return { element, close: clear, refresh: async (changed) => (changed === id ? refresh() : undefined) };

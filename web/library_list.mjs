@@ -6,7 +6,7 @@ import { kindOf, priceOf, stateOf, titleOf, whenOf } from "./library_words.mjs";
 /** @typedef {import("./library_words.mjs").Row} Row */
 
 /** Pixels of a row; the styles say so too. */
-export const HEIGHT = 84;
+export const HEIGHT = 98;
 /** Rows above and below those in sight. */
 const MORE = 4;
 let lists = 0;
@@ -113,7 +113,7 @@ export class List {
     const element = make(
       "div",
       { className: "luma-ray-row", id: `${this.name}-${index}`, role: "option", draggable: Boolean(row) },
-      make("div", { className: "luma-ray-thumb" }, image),
+      make("div", { className: "luma-ray-thumb" }, ...(row && !row.picture ? [nothing(row)] : [image])),
       row ? words(row) : make("div", { textContent: "..." }),
     );
     element.style.transform = `translateY(${index * HEIGHT}px)`;
@@ -121,7 +121,6 @@ export class List {
     element.setAttribute("aria-setsize", String(this.count));
     element.dataset.index = String(index);
     if (row) {
-      element.dataset.file = row.file;
       element.title = row.prompt;
       this.pictures.show(image, row);
     }
@@ -234,15 +233,18 @@ export class List {
   }
 }
 
+/** In place of a picture. @param {Row} row */
+const nothing = (row) => make("span", { className: "luma-ray-nothing", textContent: stateOf(row), ariaHidden: "true" });
+
 /** @param {Row} row */
 function words(row) {
-  const state = make("b", { textContent: stateOf(row), className: "luma-ray-state" });
-  state.dataset.state = row.file === "here" ? row.state : `${row.state} ${row.file}`;
+  const line = (/** @type {string[]} */ ...parts) => make("div", { className: "luma-ray-facts", textContent: parts.join(" · ") });
   return make(
     "div",
     { className: "luma-ray-words" },
     make("div", { className: "luma-ray-prompt", textContent: titleOf(row) }),
-    make("div", { className: "luma-ray-facts", textContent: `${kindOf(row)} · ${row.provider}` }),
-    make("div", { className: "luma-ray-facts" }, state, document.createTextNode(` · ${priceOf(row)} · ${whenOf(row.created_at)}`)),
+    line(kindOf(row)),
+    line(priceOf(row), row.provider, `take ${row.take}`),
+    line(stateOf(row), whenOf(row.created_at)),
   );
 }

@@ -60,7 +60,7 @@ export const titleOf = (row) => row.prompt.trim() || `${row.operation.replaceAll
 
 /** @param {Row} row */
 export const kindOf = (row) =>
-  [row.model, row.resolution === "auto" ? "" : row.resolution, row.seconds && `${row.seconds} s`, `take ${row.take}`]
+  [row.model, row.resolution === "auto" ? "" : row.resolution, row.seconds && `${row.seconds} s`]
     .filter(Boolean)
     .join(" · ");
 
