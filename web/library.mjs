@@ -34,31 +34,62 @@ function choice(name, label, choices) {
 
 /** The panel, in *place*. @param {HTMLElement} place @returns {() => void} what closes it */
 export function shown(place) {
-  const search = make("input", { type: "search", name: "words", placeholder: "Search prompts", ariaLabel: "Search prompts" });
+  const search = make("input", {
+    type: "search",
+    name: "words",
+    placeholder: "Search prompts",
+    ariaLabel: "Search prompts",
+  });
   search.maxLength = 1000;
   const state = choice("state", "State", [
     ["", "All states"],
-    ...["completed", "unfinished", "failed", "cancelled"].map((each) => /** @type {[string, string]} */ ([each, STATES[each]])),
+    ...["completed", "unfinished", "failed", "cancelled"].map(
+      (each) => /** @type {[string, string]} */ ([each, STATES[each]]),
+    ),
   ]);
-  const paid = choice("paid", "Paid or free", [["", "Paid and free"], ["paid", "Paid"], ["free", "Free previews"]]);
-  const clip = choice("clip", "Clip", [["", "With or without a clip"], ["here", "With a clip"], ["missing", "Without a clip"]]);
+  const paid = choice("paid", "Paid or free", [
+    ["", "Paid and free"],
+    ["paid", "Paid"],
+    ["free", "Free previews"],
+  ]);
+  const clip = choice("clip", "Clip", [
+    ["", "With or without a clip"],
+    ["here", "With a clip"],
+    ["missing", "Without a clip"],
+  ]);
   const kinds = KINDS.map(([name, label, all]) => choice(name, label, [["", all]]));
   const summary = make("summary", { textContent: "More filters" });
   const others = make("details", { className: "luma-ray-more" }, summary, make("div", {}, ...kinds, paid, clip));
-  const filters = make("form", { className: "luma-ray-filters", role: "search", ariaLabel: "Library" }, search, state, others);
+  const filters = make(
+    "form",
+    { className: "luma-ray-filters", role: "search", ariaLabel: "Library" },
+    search,
+    state,
+    others,
+  );
   const status = make("p", { role: "status", className: "luma-ray-facts" });
   const money = button("Spending", async () => enter("Spending", spending(), money), failed);
-  const all = button("Collect unfinished", async () => {
-    const { collecting } = await ask("collect", {});
-    toast("info", `Collecting ${collecting.length}`);
-  }, failed);
+  const all = button(
+    "Collect unfinished",
+    async () => {
+      const { collecting } = await ask("collect", {});
+      toast("info", `Collecting ${collecting.length}`);
+    },
+    failed,
+  );
   all.hidden = true;
   const list = new List({
     need: () => void more().catch(failed),
     open: (row, plays) => look(row, plays),
     drag: dragged,
   });
-  const front = make("div", { className: "luma-ray-front" }, filters, make("div", { className: "luma-ray-bar-of" }, status, all, money), list.element);
+  const front = make(
+    "div",
+    { className: "luma-ray-front" },
+    filters,
+    make("div", { className: "luma-ray-bar-of" }, status, all, money),
+    list.element,
+  );
   const panel = make("section", { className: "luma-ray-library", ariaLabel: "Luma Ray library" }, front);
   panel.style.setProperty("--luma-ray-row", `${HEIGHT}px`);
   place.style.height = "100%";
@@ -181,7 +212,11 @@ export function shown(place) {
 
   /** @param {Row} row @param {boolean} plays */
   const look = (row, plays) =>
-    enter(titleOf(row), details(row.id, { plays, changed: (now) => list.change(now), other: (take) => look(take, false) }), list.element);
+    enter(
+      titleOf(row),
+      details(row.id, { plays, changed: (now) => list.change(now), other: (take) => look(take, false) }),
+      list.element,
+    );
 
   let typed = 0;
   filters.addEventListener("submit", (event) => event.preventDefault());
@@ -225,7 +260,7 @@ styled(`
 .luma-ray-front[hidden] { display: none; }
 .luma-ray-filters { display: grid; grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); gap: 4px; padding: 8px 8px 4px; }
 .luma-ray-more { grid-column: 1 / -1; }
-.luma-ray-more summary { cursor: pointer; font-size: 12px; }
+.luma-ray-more summary { padding: 4px 0; cursor: pointer; font-size: 12px; line-height: 16px; }
 .luma-ray-more div { display: grid; grid-template-columns: repeat(auto-fit, minmax(120px, 1fr)); gap: 4px; padding-top: 4px; }
 .luma-ray-filters input, .luma-ray-filters select { min-width: 0; padding: 4px 6px; border-radius: 4px; font: inherit;
   border: 1px solid var(--border-color, #666); background: var(--comfy-input-bg, #333); color: var(--input-text, #eee); }
@@ -257,8 +292,9 @@ styled(`
 .luma-ray-details, .luma-ray-spending { padding: 8px; }
 .luma-ray-details p { margin: 6px 0; }
 .luma-ray-screen { display: flex; flex-direction: column; gap: 6px; align-items: start; }
-.luma-ray-screen img, .luma-ray-screen video { width: 100%; max-height: 50vh; object-fit: contain; border-radius: 4px; background: #000; }
-.luma-ray-screen img:not([src]) { display: none; }
+.luma-ray-screen img, .luma-ray-screen video { width: 100%; max-height: 50vh; aspect-ratio: var(--luma-ray-shape); object-fit: contain;
+  border-radius: 4px; background: #000; }
+.luma-ray-screen img:not([src]) { visibility: hidden; }
 .luma-ray-acts { display: flex; flex-wrap: wrap; }
 .luma-ray-full { white-space: pre-wrap; }
 .luma-ray-takes { display: grid; grid-template-columns: repeat(auto-fill, minmax(124px, 1fr)); gap: 8px; margin-bottom: 6px; }
@@ -267,7 +303,7 @@ styled(`
 .luma-ray-take[aria-current] { border-color: #3b82f6; box-shadow: inset 0 0 0 1px #3b82f6; }
 .luma-ray-take .luma-ray-thumb { width: 100%; height: auto; aspect-ratio: 16 / 9; }
 .luma-ray-inner details { margin: 10px 0; }
-.luma-ray-inner summary { cursor: pointer; }
+.luma-ray-inner summary { padding: 4px 0; cursor: pointer; line-height: 16px; }
 .luma-ray-inner pre { margin: 6px 0; padding: 6px; overflow: auto; font-size: 12px; border: 1px solid var(--border-color, #666);
   border-radius: 4px; }
 .luma-ray-inner dl { display: grid; grid-template-columns: auto 1fr; gap: 2px 10px; margin: 10px 0; }

@@ -34,7 +34,7 @@ function middle() {
 /** As one step of undo. @param {() => any[]} make what gives the new nodes; the last one is chosen */
 function added(make) {
   const graph = graphNow();
-  graph.beforeChange?.();
+  app.canvas?.emitBeforeChange?.();
   try {
     const nodes = make();
     app.canvas?.deselectAll?.();
@@ -42,7 +42,7 @@ function added(make) {
     graph.setDirtyCanvas(true, true);
     return nodes;
   } finally {
-    graph.afterChange?.();
+    app.canvas?.emitAfterChange?.();
   }
 }
 
@@ -118,8 +118,14 @@ export function again(reuse) {
     return [...sources, made];
   });
   const { missing } = reuse;
-  if (missing.length) toast("warn", "On the canvas, and not complete", `Not kept, so connect them anew: ${missing.join(", ")}.`);
-  else toast("success", "On the canvas", "The same settings and take are the clip that is here; another take is a new one.");
+  if (missing.length)
+    toast("warn", "On the canvas, and not complete", `Not kept, so connect them anew: ${missing.join(", ")}.`);
+  else
+    toast(
+      "success",
+      "On the canvas",
+      "The same settings and take are the clip that is here; another take is a new one.",
+    );
 }
 
 /** Whether *event* is over the canvas, and not over what lies on it. @param {DragEvent} event */
@@ -127,7 +133,7 @@ function onCanvas(event) {
   const canvas = app.canvas?.canvas;
   const top = document.elementFromPoint(event.clientX, event.clientY);
   if (!canvas || !top) return false;
-  return top === canvas || Boolean(top.closest("[data-node-id], #graph-canvas-container, .graph-canvas-container"));
+  return top === canvas || Boolean(top.closest("[data-node-id]")); // the newer renderer's nodes are elements
 }
 
 /**

@@ -34,7 +34,11 @@ export class List {
     /** @type {{ id: string, stop: () => void } | null} */
     this.playing = null;
     this.space = make("div", { className: "luma-ray-space", role: "presentation" });
-    this.element = make("div", { className: "luma-ray-rows", role: "listbox", ariaLabel: "Generations", tabIndex: 0 }, this.space);
+    this.element = make(
+      "div",
+      { className: "luma-ray-rows", role: "listbox", ariaLabel: "Generations", tabIndex: 0 },
+      this.space,
+    );
     this.element.addEventListener("scroll", () => this.draw(), { passive: true });
     this.element.addEventListener("keydown", (event) => this.key(event));
     this.element.addEventListener("click", (event) => this.click(event));
@@ -146,7 +150,8 @@ export class List {
   /** Say which row is meant. */
   mark() {
     for (const [index, element] of this.drawn) element.ariaSelected = String(index === this.active);
-    if (this.drawn.has(this.active)) this.element.setAttribute("aria-activedescendant", `${this.name}-${this.active}`);
+    if (this.drawn.has(this.active))
+      this.element.setAttribute("aria-activedescendant", `${this.name}-${this.active}`);
     else this.element.removeAttribute("aria-activedescendant");
   }
 
@@ -186,7 +191,10 @@ export class List {
 
   /** @param {Event} event */
   place(event) {
-    const element = event.target instanceof Element ? /** @type {HTMLElement | null} */ (event.target.closest("[data-index]")) : null;
+    const element =
+      event.target instanceof Element
+        ? /** @type {HTMLElement | null} */ (event.target.closest("[data-index]"))
+        : null;
     return element ? Number(element.dataset.index) : -1;
   }
 
@@ -234,11 +242,13 @@ export class List {
 }
 
 /** In place of a picture. @param {Row} row */
-const nothing = (row) => make("span", { className: "luma-ray-nothing", textContent: stateOf(row), ariaHidden: "true" });
+const nothing = (row) =>
+  make("span", { className: "luma-ray-nothing", textContent: stateOf(row), ariaHidden: "true" });
 
 /** @param {Row} row */
 function words(row) {
-  const line = (/** @type {string[]} */ ...parts) => make("div", { className: "luma-ray-facts", textContent: parts.join(" · ") });
+  const line = (/** @type {string[]} */ ...parts) =>
+    make("div", { className: "luma-ray-facts", textContent: parts.join(" · ") });
   return make(
     "div",
     { className: "luma-ray-words" },

@@ -11,6 +11,8 @@
  * @property {string} prompt
  * @property {number | null} seconds
  * @property {string | null} resolution
+ * @property {number | null} width pixels of the clip
+ * @property {number | null} height
  * @property {number} take
  * @property {boolean} free
  * @property {string | null} usd
