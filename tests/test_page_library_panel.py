@@ -408,7 +408,7 @@ def test_a_file_is_deleted_after_a_question_and_the_rest_stays(panel, cuts):
     panel.click(f"{DETAILS} button", "Delete file...")
     told = panel.see(DIALOG, "Delete the file of this clip?")
     for words in (
-        "MB are freed",
+        "kB are freed",
         "receipt",
         "never bought again by itself",
         "until then it can be brought back",

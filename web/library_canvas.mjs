@@ -5,7 +5,15 @@ import { toast } from "./canvas.js";
 import { titleOf } from "./library_words.mjs";
 
 /** @typedef {import("./library_words.mjs").Row} Row */
-/** @typedef {{ node: string, widgets: Record<string, unknown>, concepts: string[], generations: { input: string, id: string }[], missing: string[] }} Reuse */
+/**
+ * A node that would ask for a generation again.
+ * @typedef {object} Reuse
+ * @property {string} node
+ * @property {Record<string, unknown>} widgets
+ * @property {string[]} concepts
+ * @property {{ input: string, id: string }[]} generations which are linked to it
+ * @property {string[]} missing what nobody kept, in words
+ */
 
 /** What is dragged, as the browser calls it. */
 const KIND = "application/x-luma-ray-generation";
@@ -19,7 +27,10 @@ function graphNow() {
   return graph;
 }
 
-/** Where a new node is seen: the middle of what is in sight, and beside what stands there. @returns {[number, number]} */
+/**
+ * Where a new node is seen: the middle of what is in sight, and beside what stands there.
+ * @returns {[number, number]}
+ */
 function middle() {
   const [left, top, width, height] = app.canvas?.visible_area ?? [0, 0, 800, 600];
   let [x, y] = [left + width / 2 - 200, top + height / 2 - 120];

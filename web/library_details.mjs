@@ -86,8 +86,8 @@ export function details(id, { plays, changed, other }) {
   /** @param {Row} row @param {{ bytes: number, words: string }} removal */
   const remove = async (row, removal) => {
     const question =
-      `Delete the file of this clip? ${megabytes(removal.bytes)} are freed. Its receipt, its settings and its picture ` +
-      `here stay, and it stays yours: it is never bought again by itself. ${removal.words}`;
+      `Delete the file of this clip? ${megabytes(removal.bytes)} are freed. Its receipt, its settings and its ` +
+      `picture here stay, and it stays yours: it is never bought again by itself. ${removal.words}`;
     if ((await decided(question)) === null) return;
     const told = await ask("library/remove", { id: row.id });
     toast("success", `${megabytes(told.freed)} freed`, `The receipt is kept. ${told.back}`);

@@ -11,7 +11,7 @@ export const HEIGHT = 98;
 const MORE = 4;
 let lists = 0;
 
-/** Generations, newest first. Asks for more as it is scrolled; the focus stays on it, and it says which row is meant. */
+/** Generations, newest first. It asks for more as it is scrolled; it keeps the focus, and says which row is meant. */
 export class List {
   /**
    * @param {object} told

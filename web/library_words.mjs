@@ -66,15 +66,18 @@ export const kindOf = (row) =>
     .filter(Boolean)
     .join(" · ");
 
-/** @param {number} seconds */
+/** The time of today, else the day. @param {number} seconds */
 export function whenOf(seconds) {
   const at = new Date(seconds * 1000);
   const today = new Date();
-  const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  if (at.toDateString() === today.toDateString()) return `today ${time}`;
+  if (at.toDateString() === today.toDateString())
+    return `today ${at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`;
   const year = at.getFullYear() === today.getFullYear() ? undefined : "numeric";
-  return `${at.toLocaleDateString([], { day: "numeric", month: "short", year })} ${time}`;
+  return at.toLocaleDateString([], { day: "numeric", month: "short", year });
 }
 
 /** @param {number} bytes */
-export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+export function megabytes(bytes) {
+  if (bytes < 1e5) return `${Math.ceil(bytes / 1e3)} kB`;
+  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+}
