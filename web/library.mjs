@@ -1,11 +1,12 @@
 // The library: every clip that was made or is being made, what it cost, and the way back to it.
 import { api } from "../../scripts/api.js";
 import { failed, toast } from "./canvas.js";
-import { button, make, styled } from "./dom.js";
+import { button, make } from "./dom.js";
 import { dragged } from "./library_canvas.mjs";
 import { details } from "./library_details.mjs";
 import { HEIGHT, List } from "./library_list.mjs";
 import { spending } from "./library_spending.mjs";
+import "./library_styles.mjs";
 import { STATES, titleOf } from "./library_words.mjs";
 import { ask } from "./talk.js";
 
@@ -18,7 +19,10 @@ const NEWS = 600;
 const PAGE = 100;
 /** What tells that a generation is made or changed. */
 const EVENTS = ["executed", "luma_ray.collected", "luma_ray.undecided", "luma_ray.not_collected"];
-/** The filters whose choices the library tells: what each is called, and "all of them". @type {[string, string, string][]} */
+/**
+ * The filters whose choices the library tells: what each is called, and "all of them".
+ * @type {[string, string, string][]}
+ */
 const KINDS = [
   ["provider", "Provider", "All providers"],
   ["model", "Model", "All models"],
@@ -34,36 +38,71 @@ function choice(name, label, choices) {
 
 /** The panel, in *place*. @param {HTMLElement} place @returns {() => void} what closes it */
 export function shown(place) {
-  const search = make("input", { type: "search", name: "words", placeholder: "Search prompts", ariaLabel: "Search prompts" });
-  search.maxLength = 300;
+  const search = make("input", {
+    type: "search",
+    name: "words",
+    placeholder: "Search prompts",
+    ariaLabel: "Search prompts",
+  });
+  search.maxLength = 1000;
   const state = choice("state", "State", [
     ["", "All states"],
-    ...["completed", "unfinished", "failed", "cancelled"].map((each) => /** @type {[string, string]} */ ([each, STATES[each]])),
+    ...["completed", "unfinished", "failed", "cancelled"].map(
+      (each) => /** @type {[string, string]} */ ([each, STATES[each]]),
+    ),
   ]);
-  const paid = choice("paid", "Paid or free", [["", "Paid and free"], ["paid", "Paid"], ["free", "Free previews"]]);
-  const clip = choice("clip", "Clip", [["", "With or without a clip"], ["here", "With a clip"], ["missing", "Without a clip"]]);
+  const paid = choice("paid", "Paid or free", [
+    ["", "Paid and free"],
+    ["paid", "Paid"],
+    ["free", "Free previews"],
+  ]);
+  const clip = choice("clip", "Clip", [
+    ["", "With or without a clip"],
+    ["here", "With a clip"],
+    ["missing", "Without a clip"],
+  ]);
   const kinds = KINDS.map(([name, label, all]) => choice(name, label, [["", all]]));
-  const filters = make("form", { className: "luma-ray-filters", role: "search" }, search, state, ...kinds, paid, clip);
-  filters.setAttribute("aria-label", "Library");
+  const summary = make("summary", { textContent: "More filters" });
+  const others = make("details", { className: "luma-ray-more" }, summary, make("div", {}, ...kinds, paid, clip));
+  const filters = make(
+    "form",
+    { className: "luma-ray-filters", role: "search", ariaLabel: "Library" },
+    search,
+    state,
+    others,
+  );
   const status = make("p", { role: "status", className: "luma-ray-facts" });
   const money = button("Spending", async () => enter("Spending", spending(), money), failed);
-  const all = button("Collect unfinished", async () => {
-    const { collecting } = await ask("collect", {});
-    toast("info", `Collecting ${collecting.length}`);
-  }, failed);
+  const all = button(
+    "Collect unfinished",
+    async () => {
+      const { collecting } = await ask("collect", {});
+      toast("info", `Collecting ${collecting.length}`);
+    },
+    failed,
+  );
   all.hidden = true;
   const list = new List({
     need: () => void more().catch(failed),
     open: (row, plays) => look(row, plays),
     drag: dragged,
   });
-  const front = make("div", { className: "luma-ray-front" }, filters, make("div", { className: "luma-ray-bar-of" }, status, all, money), list.element);
+  const front = make(
+    "div",
+    { className: "luma-ray-front" },
+    filters,
+    make("div", { className: "luma-ray-bar-of" }, status, all, money),
+    list.element,
+  );
   const panel = make("section", { className: "luma-ray-library", ariaLabel: "Luma Ray library" }, front);
   panel.style.setProperty("--luma-ray-row", `${HEIGHT}px`);
   place.style.height = "100%";
   place.replaceChildren(panel);
 
-  /** What is shown in place of the list. @type {{ close: () => void, refresh: (id: string) => Promise<void> } | null} */
+  /**
+   * What is shown in place of the list.
+   * @type {{ close: () => void, refresh: (id: string) => Promise<void> } | null}
+   */
   let inner = null;
   let leave = () => {};
   /** Where the next page begins. @type {string | null} */
@@ -81,7 +120,12 @@ export function shown(place) {
   /** @param {any} told */
   const count = (told) => {
     all.hidden = !told.unfinished;
-    status.textContent = told.total === told.all ? `${told.all} generations` : `${told.total} of ${told.all} generations`;
+    all.textContent = `Collect ${told.unfinished}`;
+    all.title = all.ariaLabel = `Collect ${told.unfinished} unfinished`;
+    const narrowed = [...kinds, paid, clip].filter((each) => each.value).length;
+    summary.textContent = narrowed ? `More filters (${narrowed})` : "More filters";
+    const part = told.total === told.all ? "" : `${told.total.toLocaleString("en")} of `;
+    status.textContent = `${part}${told.all.toLocaleString("en")} generations`;
     KINDS.forEach(([name], index) => {
       const select = kinds[index];
       const known = new Map([...select.options].map((option) => [option.value, option]));
@@ -177,7 +221,11 @@ export function shown(place) {
 
   /** @param {Row} row @param {boolean} plays */
   const look = (row, plays) =>
-    enter(titleOf(row), details(row.id, { plays, changed: (now) => list.change(now), other: (take) => look(take, false) }), list.element);
+    enter(
+      titleOf(row),
+      details(row.id, { plays, changed: (now) => list.change(now), other: (take) => look(take, false) }),
+      list.element,
+    );
 
   let typed = 0;
   filters.addEventListener("submit", (event) => event.preventDefault());
@@ -213,63 +261,3 @@ export function shown(place) {
     panel.remove();
   };
 }
-
-styled(`
-.luma-ray-library { display: flex; flex-direction: column; height: 100%; min-height: 0; font-size: 13px;
-  color: var(--fg-color, #eee); overflow-wrap: anywhere; }
-.luma-ray-front, .luma-ray-inner { display: flex; flex-direction: column; flex: 1; min-height: 0; }
-.luma-ray-front[hidden] { display: none; }
-.luma-ray-filters { display: grid; grid-template-columns: repeat(auto-fit, minmax(120px, 1fr)); gap: 4px; padding: 8px 8px 4px; }
-.luma-ray-filters input { grid-column: 1 / -1; }
-.luma-ray-filters input, .luma-ray-filters select { min-width: 0; padding: 4px 6px; border-radius: 4px; font: inherit;
-  border: 1px solid var(--border-color, #666); background: var(--comfy-input-bg, #333); color: var(--input-text, #eee); }
-.luma-ray-filters :focus-visible, .luma-ray-rows:focus-visible, .luma-ray-take:focus-visible,
-.luma-ray-inner summary:focus-visible, .luma-ray-inner pre:focus-visible { outline: 2px solid #3b82f6; outline-offset: -2px; }
-.luma-ray-bar-of { display: flex; flex-wrap: wrap; gap: 4px; align-items: center; padding: 2px 8px 6px; }
-.luma-ray-bar-of p { flex: 1; margin: 0; }
-.luma-ray-rows { position: relative; flex: 1; min-height: 180px; overflow: hidden auto; overflow-anchor: none; contain: strict; }
-.luma-ray-space { position: relative; }
-.luma-ray-row { position: absolute; inset: 0 0 auto; height: var(--luma-ray-row); box-sizing: border-box; display: flex; gap: 8px;
-  padding: 6px 8px; border-bottom: 1px solid var(--border-color, #444); cursor: pointer; contain: content; }
-.luma-ray-row:hover { background: color-mix(in srgb, currentColor 8%, transparent); }
-.luma-ray-row[aria-selected=true] { background: color-mix(in srgb, #3b82f6 22%, transparent); }
-.luma-ray-thumb { position: relative; flex: none; display: block; width: 124px; height: 70px; overflow: hidden; border-radius: 4px;
-  background: color-mix(in srgb, currentColor 12%, transparent); }
-.luma-ray-thumb img, .luma-ray-thumb video { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; }
-.luma-ray-thumb img:not([src]) { visibility: hidden; }
-.luma-ray-words { flex: 1; min-width: 0; }
-.luma-ray-prompt { display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; overflow: hidden; line-height: 17px;
-  max-height: 34px; }
-.luma-ray-facts { font-size: 12px; line-height: 17px; opacity: .85; }
-.luma-ray-words .luma-ray-facts { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.luma-ray-inner { overflow: hidden auto; }
-.luma-ray-inner header { position: sticky; top: 0; z-index: 1; display: flex; gap: 8px; align-items: center; padding: 6px 8px;
-  background: var(--comfy-menu-bg, #222); border-bottom: 1px solid var(--border-color, #444); }
-.luma-ray-inner h2 { flex: 1; min-width: 0; margin: 0; font-size: 14px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.luma-ray-inner h3 { margin: 12px 0 6px; font-size: 13px; }
-.luma-ray-details, .luma-ray-spending { padding: 8px; }
-.luma-ray-details p { margin: 6px 0; }
-.luma-ray-screen { display: flex; flex-direction: column; gap: 6px; align-items: start; }
-.luma-ray-screen img, .luma-ray-screen video { width: 100%; max-height: 50vh; object-fit: contain; border-radius: 4px; background: #000; }
-.luma-ray-screen img:not([src]) { display: none; }
-.luma-ray-acts { display: flex; flex-wrap: wrap; }
-.luma-ray-full { white-space: pre-wrap; }
-.luma-ray-takes { display: grid; grid-template-columns: repeat(auto-fill, minmax(124px, 1fr)); gap: 8px; margin-bottom: 6px; }
-.luma-ray-take { display: flex; flex-direction: column; gap: 4px; padding: 4px; border: 1px solid var(--border-color, #666);
-  border-radius: 6px; background: transparent; color: inherit; font: inherit; font-size: 12px; text-align: start; cursor: pointer; }
-.luma-ray-take[aria-current] { border-color: #3b82f6; box-shadow: inset 0 0 0 1px #3b82f6; }
-.luma-ray-take .luma-ray-thumb { width: 100%; height: auto; aspect-ratio: 16 / 9; }
-.luma-ray-inner details { margin: 10px 0; }
-.luma-ray-inner summary { cursor: pointer; }
-.luma-ray-inner pre { margin: 6px 0; padding: 6px; overflow: auto; font-size: 12px; border: 1px solid var(--border-color, #666);
-  border-radius: 4px; }
-.luma-ray-inner dl { display: grid; grid-template-columns: auto 1fr; gap: 2px 10px; margin: 10px 0; }
-.luma-ray-inner dt { opacity: .85; }
-.luma-ray-inner dd { margin: 0; }
-.luma-ray-spending table { width: 100%; margin-bottom: 14px; border-collapse: collapse; }
-.luma-ray-spending caption { padding: 4px 0; font-weight: 600; text-align: start; }
-.luma-ray-spending th, .luma-ray-spending td { padding: 3px 6px 3px 0; font-weight: normal; text-align: start; vertical-align: top; }
-.luma-ray-spending td:first-of-type { width: 50%; }
-.luma-ray-bar { display: block; height: 5px; margin-top: 2px; border-radius: 3px; background: #3b82f6; }
-@media (prefers-reduced-motion: no-preference) { .luma-ray-row { transition: background .1s; } }
-`);

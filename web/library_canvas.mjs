@@ -5,20 +5,36 @@ import { toast } from "./canvas.js";
 import { titleOf } from "./library_words.mjs";
 
 /** @typedef {import("./library_words.mjs").Row} Row */
-/** @typedef {{ node: string, widgets: Record<string, unknown>, concepts: string[], generations: { input: string, id: string }[], missing: string[] }} Reuse */
+/**
+ * A node that would ask for a generation again.
+ * @typedef {object} Reuse
+ * @property {string} node
+ * @property {Record<string, unknown>} widgets
+ * @property {string[]} concepts
+ * @property {{ input: string, id: string }[]} generations which are linked to it
+ * @property {string[]} missing what nobody kept, in words
+ */
 
 /** What is dragged, as the browser calls it. */
 const KIND = "application/x-luma-ray-generation";
 const GAP = 60;
 const COLLECT = "RayCollectGeneration";
 
-const graphNow = () => app.canvas?.graph ?? app.rootGraph;
+/** The graph that is open, which may be a subgraph. */
+function graphNow() {
+  const graph = app.canvas?.graph ?? app.rootGraph;
+  if (!graph) throw new Error("There is no graph to put it on.");
+  return graph;
+}
 
-/** Where a new node is seen: the middle of what is in sight, and beside what stands there. @returns {[number, number]} */
+/**
+ * Where a new node is seen: the middle of what is in sight, and beside what stands there.
+ * @returns {[number, number]}
+ */
 function middle() {
-  const [left, top, width, height] = app.canvas?.visible_area ?? app.canvas?.ds?.visible_area ?? [0, 0, 800, 600];
+  const [left, top, width, height] = app.canvas?.visible_area ?? [0, 0, 800, 600];
   let [x, y] = [left + width / 2 - 200, top + height / 2 - 120];
-  const nodes = graphNow()?.nodes ?? [];
+  const { nodes } = graphNow();
   while (nodes.some((/** @type {any} */ node) => Math.abs(node.pos[0] - x) < 20 && Math.abs(node.pos[1] - y) < 20)) {
     x += 40;
     y += 40;
@@ -29,15 +45,15 @@ function middle() {
 /** As one step of undo. @param {() => any[]} make what gives the new nodes; the last one is chosen */
 function added(make) {
   const graph = graphNow();
-  graph.beforeChange?.();
+  app.canvas?.emitBeforeChange?.();
   try {
     const nodes = make();
     app.canvas?.deselectAll?.();
     app.canvas?.select?.(nodes[nodes.length - 1]);
-    graph.setDirtyCanvas?.(true, true);
+    graph.setDirtyCanvas(true, true);
     return nodes;
   } finally {
-    graph.afterChange?.();
+    app.canvas?.emitAfterChange?.();
   }
 }
 
@@ -113,8 +129,14 @@ export function again(reuse) {
     return [...sources, made];
   });
   const { missing } = reuse;
-  if (missing.length) toast("warn", "On the canvas, and not complete", `Not kept, so connect them anew: ${missing.join(", ")}.`);
-  else toast("success", "On the canvas", "The same settings and take are the clip that is here; another take is a new one.");
+  if (missing.length)
+    toast("warn", "On the canvas, and not complete", `Not kept, so connect them anew: ${missing.join(", ")}.`);
+  else
+    toast(
+      "success",
+      "On the canvas",
+      "The same settings and take are the clip that is here; another take is a new one.",
+    );
 }
 
 /** Whether *event* is over the canvas, and not over what lies on it. @param {DragEvent} event */
@@ -122,7 +144,7 @@ function onCanvas(event) {
   const canvas = app.canvas?.canvas;
   const top = document.elementFromPoint(event.clientX, event.clientY);
   if (!canvas || !top) return false;
-  return top === canvas || Boolean(top.closest("[data-node-id], #graph-canvas-container, .graph-canvas-container"));
+  return top === canvas || Boolean(top.closest("[data-node-id]")); // the newer renderer's nodes are elements
 }
 
 /**
@@ -149,7 +171,7 @@ export function dragged(row, event) {
     // Before ComfyUI looks for a file in it.
     moved.preventDefault();
     moved.stopImmediatePropagation();
-    put(id, app.canvas.convertEventToCanvasOffset?.(moved) ?? middle());
+    put(id, app.canvas?.convertEventToCanvasOffset?.(moved) ?? middle());
   };
   document.addEventListener("dragover", over, options);
   document.addEventListener("drop", dropped, options);

@@ -18,7 +18,7 @@ import { ask } from "./talk.js";
  * @returns {{ element: HTMLElement, close: () => void, refresh: (id: string) => Promise<void> }}
  */
 export function details(id, { plays, changed, other }) {
-  const element = make("div", { className: "luma-ray-details" });
+  const element = make("div", { className: "luma-ray-details", tabIndex: -1 });
   const pictures = new Pictures();
   /** @type {(() => void)[]} */
   let playing = [];
@@ -36,13 +36,21 @@ export function details(id, { plays, changed, other }) {
     const start = () => {
       still();
       const { video, stop } = player(row, true);
-      place.replaceChildren(video);
-      playing.push(stop, () => place.replaceChildren(...rest));
+      const end = button("Stop", async () => still(), failed);
+      place.replaceChildren(video, end);
+      playing.push(stop, () => {
+        const focused = place.contains(document.activeElement);
+        place.replaceChildren(...rest);
+        if (focused) play.focus();
+      });
+      if (document.activeElement === document.body) end.focus();
     };
     const image = make("img", { alt: `A picture of the clip: ${titleOf(row)}`, hidden: !row.picture });
+    // It has its room before it comes, and so has the clip: nothing below it moves.
+    place.style.setProperty("--luma-ray-shape", row.width && row.height ? `${row.width} / ${row.height}` : "16 / 9");
     if (row.picture) pictures.show(image, row);
     const play = button("Play", async () => start(), failed);
-    const rest = [image, ...(row.file === "here" ? [play] : [make("p", { textContent: stateOf(row) })])];
+    const rest = [image, ...(row.file === "here" ? [play] : [])];
     place.replaceChildren(...rest);
     if (starts && row.file === "here") start();
     return place;
@@ -60,11 +68,16 @@ export function details(id, { plays, changed, other }) {
     const lost = row.state === "completed" && row.file !== "here" && !row.free;
     if (isUnfinished(row) || lost)
       made.push(
-        button(lost ? "Bring it back" : "Collect", async () => {
-          const { collecting } = await collect(row.id);
-          if (collecting.length) toast("info", lost ? "Bringing its clip back, at no charge" : "Collecting its clip", row.id);
-          else toast("info", "There is nothing to collect any more", row.id);
-        }, failed),
+        button(
+          lost ? "Bring it back" : "Collect",
+          async () => {
+            const { collecting } = await collect(row.id);
+            if (collecting.length)
+              toast("info", lost ? "Bringing its clip back, at no charge" : "Collecting its clip", row.id);
+            else toast("info", "There is nothing to collect any more", row.id);
+          },
+          failed,
+        ),
       );
     if (removal) made.push(button("Delete file...", () => remove(row, removal), failed));
     return make("div", { className: "luma-ray-acts", role: "group", ariaLabel: "What to do with it" }, ...made);
@@ -73,8 +86,8 @@ export function details(id, { plays, changed, other }) {
   /** @param {Row} row @param {{ bytes: number, words: string }} removal */
   const remove = async (row, removal) => {
     const question =
-      `Delete the file of this clip? ${megabytes(removal.bytes)} are freed. Its receipt, its settings and its picture ` +
-      `here stay, and it stays yours: it is never bought again by itself. ${removal.words}`;
+      `Delete the file of this clip? ${megabytes(removal.bytes)} are freed. Its receipt, its settings and its ` +
+      `picture here stay, and it stays yours: it is never bought again by itself. ${removal.words}`;
     if ((await decided(question)) === null) return;
     const told = await ask("library/remove", { id: row.id });
     toast("success", `${megabytes(told.freed)} freed`, `The receipt is kept. ${told.back}`);
@@ -93,34 +106,53 @@ export function details(id, { plays, changed, other }) {
       pictures.show(image, take);
       const place = make("span", { className: "luma-ray-thumb" }, image);
       const words = `Take ${take.take} · ${take.provider} · ${priceOf(take)} · ${stateOf(take)}`;
-      const made = make("button", { type: "button", className: "luma-ray-take" }, place, make("span", { textContent: words }));
+      const made = make(
+        "button",
+        { type: "button", className: "luma-ray-take" },
+        place,
+        make("span", { textContent: words }),
+      );
       if (take.id === row.id) made.setAttribute("aria-current", "true");
       made.addEventListener("click", () => take.id !== row.id && other(take));
       row_.append(made);
       return place;
     }
-    const all = button("Play all", async () => {
-      const was = all.textContent === "Stop";
-      still();
-      all.textContent = was ? "Play all" : "Stop";
-      if (was) return;
-      for (const take of stills) {
-        const { video, stop } = player(take, false);
-        cards.get(take.id)?.append(video);
-        playing.push(stop);
-      }
-      playing.push(() => (all.textContent = "Play all"));
-    }, failed);
+    const all = button(
+      "Play all",
+      async () => {
+        const was = all.textContent === "Stop";
+        still();
+        all.textContent = was ? "Play all" : "Stop";
+        if (was) return;
+        for (const take of stills) {
+          const { video, stop } = player(take, false);
+          cards.get(take.id)?.append(video);
+          playing.push(stop);
+        }
+        playing.push(() => (all.textContent = "Play all"));
+      },
+      failed,
+    );
     all.hidden = stills.length < 2;
     return [make("h3", { textContent: `${takes.length} takes of this` }), row_, all];
   };
 
   /** @param {string} text */
   const receipt = (text) => {
-    const copy = button("Copy receipt", async () => {
-      await navigator.clipboard.writeText(text);
-      toast("success", "The receipt is copied");
-    }, failed);
+    const copy = button(
+      "Copy receipt",
+      async () => {
+        if (navigator.clipboard) {
+          await navigator.clipboard.writeText(text);
+          toast("success", "The receipt is copied");
+          return;
+        }
+        // From another machine without https the browser gives no clipboard.
+        getSelection()?.selectAllChildren(page);
+        toast("info", "The receipt is selected", "Copy it with Ctrl+C.");
+      },
+      failed,
+    );
     const page = make("pre", { textContent: text, tabIndex: 0 });
     page.setAttribute("aria-label", "Receipt");
     return make("details", {}, make("summary", { textContent: "Receipt" }), page, copy);
@@ -132,21 +164,32 @@ export function details(id, { plays, changed, other }) {
     clear();
     const { row } = all;
     const facts = make("dl", {});
-    for (const [name, words] of all.facts) facts.append(make("dt", { textContent: name }), make("dd", { textContent: words }));
+    for (const [name, words] of all.facts)
+      facts.append(make("dt", { textContent: name }), make("dd", { textContent: words }));
     element.replaceChildren(
       screen(row, starts),
-      make("p", { className: "luma-ray-facts", textContent: `${stateOf(row)} · ${priceOf(row)} · ${kindOf(row)}` }),
+      make("p", {
+        className: "luma-ray-facts",
+        textContent: `${stateOf(row)} · ${priceOf(row)} · ${kindOf(row)} · take ${row.take}`,
+      }),
       ...(all.back ? [make("p", { textContent: all.back })] : []),
       acts(all),
       make("p", { className: "luma-ray-full", textContent: all.prompt || titleOf(row) }),
       ...(all.reuse?.missing.length
-        ? [make("p", { className: "luma-ray-facts", textContent: `Not kept, only known: ${all.reuse.missing.join(", ")}.` })]
+        ? [
+            make("p", {
+              className: "luma-ray-facts",
+              textContent: `Not kept, only known: ${all.reuse.missing.join(", ")}.`,
+            }),
+          ]
         : []),
       ...side(row, all.takes),
       receipt(all.receipt),
       facts,
     );
     changed(row);
+    // What had the focus may be gone; without it no key would be heard here.
+    if (document.activeElement === document.body && element.isConnected) element.focus();
   };
   refresh(plays).catch((error) => element.replaceChildren(make("p", { textContent: error.message })));
   return { element, close: clear, refresh: async (changed) => (changed === id ? refresh() : undefined) };

@@ -6,12 +6,12 @@ import { kindOf, priceOf, stateOf, titleOf, whenOf } from "./library_words.mjs";
 /** @typedef {import("./library_words.mjs").Row} Row */
 
 /** Pixels of a row; the styles say so too. */
-export const HEIGHT = 84;
+export const HEIGHT = 98;
 /** Rows above and below those in sight. */
 const MORE = 4;
 let lists = 0;
 
-/** Generations, newest first. Asks for more as it is scrolled; the focus stays on it, and it says which row is meant. */
+/** Generations, newest first. It asks for more as it is scrolled; it keeps the focus, and says which row is meant. */
 export class List {
   /**
    * @param {object} told
@@ -34,7 +34,11 @@ export class List {
     /** @type {{ id: string, stop: () => void } | null} */
     this.playing = null;
     this.space = make("div", { className: "luma-ray-space", role: "presentation" });
-    this.element = make("div", { className: "luma-ray-rows", role: "listbox", ariaLabel: "Generations", tabIndex: 0 }, this.space);
+    this.element = make(
+      "div",
+      { className: "luma-ray-rows", role: "listbox", ariaLabel: "Generations", tabIndex: 0 },
+      this.space,
+    );
     this.element.addEventListener("scroll", () => this.draw(), { passive: true });
     this.element.addEventListener("keydown", (event) => this.key(event));
     this.element.addEventListener("click", (event) => this.click(event));
@@ -113,7 +117,7 @@ export class List {
     const element = make(
       "div",
       { className: "luma-ray-row", id: `${this.name}-${index}`, role: "option", draggable: Boolean(row) },
-      make("div", { className: "luma-ray-thumb" }, image),
+      make("div", { className: "luma-ray-thumb" }, ...(row && !row.picture ? [nothing(row)] : [image])),
       row ? words(row) : make("div", { textContent: "..." }),
     );
     element.style.transform = `translateY(${index * HEIGHT}px)`;
@@ -121,7 +125,6 @@ export class List {
     element.setAttribute("aria-setsize", String(this.count));
     element.dataset.index = String(index);
     if (row) {
-      element.dataset.file = row.file;
       element.title = row.prompt;
       this.pictures.show(image, row);
     }
@@ -147,7 +150,8 @@ export class List {
   /** Say which row is meant. */
   mark() {
     for (const [index, element] of this.drawn) element.ariaSelected = String(index === this.active);
-    if (this.drawn.has(this.active)) this.element.setAttribute("aria-activedescendant", `${this.name}-${this.active}`);
+    if (this.drawn.has(this.active))
+      this.element.setAttribute("aria-activedescendant", `${this.name}-${this.active}`);
     else this.element.removeAttribute("aria-activedescendant");
   }
 
@@ -187,7 +191,10 @@ export class List {
 
   /** @param {Event} event */
   place(event) {
-    const element = event.target instanceof Element ? /** @type {HTMLElement | null} */ (event.target.closest("[data-index]")) : null;
+    const element =
+      event.target instanceof Element
+        ? /** @type {HTMLElement | null} */ (event.target.closest("[data-index]"))
+        : null;
     return element ? Number(element.dataset.index) : -1;
   }
 
@@ -234,15 +241,20 @@ export class List {
   }
 }
 
+/** In place of a picture. @param {Row} row */
+const nothing = (row) =>
+  make("span", { className: "luma-ray-nothing", textContent: stateOf(row), ariaHidden: "true" });
+
 /** @param {Row} row */
 function words(row) {
-  const state = make("b", { textContent: stateOf(row), className: "luma-ray-state" });
-  state.dataset.state = row.file === "here" ? row.state : `${row.state} ${row.file}`;
+  const line = (/** @type {string[]} */ ...parts) =>
+    make("div", { className: "luma-ray-facts", textContent: parts.join(" · ") });
   return make(
     "div",
     { className: "luma-ray-words" },
     make("div", { className: "luma-ray-prompt", textContent: titleOf(row) }),
-    make("div", { className: "luma-ray-facts", textContent: `${kindOf(row)} · ${row.provider}` }),
-    make("div", { className: "luma-ray-facts" }, state, document.createTextNode(` · ${priceOf(row)} · ${whenOf(row.created_at)}`)),
+    line(kindOf(row)),
+    line(priceOf(row), row.provider, `take ${row.take}`),
+    line(stateOf(row), whenOf(row.created_at)),
   );
 }

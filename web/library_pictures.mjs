@@ -11,11 +11,19 @@ const AGAIN = 400;
 
 /** @param {string} path @param {AbortSignal} [signal] */
 async function fetched(path, signal) {
-  const answer = await api.fetchApi(`/luma_ray/library/${path}`, { headers: { "X-Luma-Ray": "1" }, cache: "default", signal });
+  const answer = await api.fetchApi(`/luma_ray/library/${path}`, {
+    headers: { "X-Luma-Ray": "1" },
+    cache: "default",
+    signal,
+  });
   const isFile = !(answer.headers.get("Content-Type") ?? "").startsWith("application/json");
   if (isFile && answer.ok) return { blob: await answer.blob(), words: "", busy: false };
   const told = await answer.json().catch(() => ({}));
-  return { blob: null, words: told.words ?? told.error ?? `ComfyUI answered ${answer.status}.`, busy: told.busy === true };
+  return {
+    blob: null,
+    words: told.words ?? told.error ?? `ComfyUI answered ${answer.status}.`,
+    busy: told.busy === true,
+  };
 }
 
 /** The small pictures that are shown now. */

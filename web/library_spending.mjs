@@ -12,7 +12,13 @@ function table(caption, names, rows) {
   const body = rows.map(([first, ...cells]) =>
     make("tr", {}, make("th", { scope: "row" }, first), ...cells.map((cell) => make("td", {}, cell))),
   );
-  return make("table", {}, make("caption", { textContent: caption }), make("thead", {}, head), make("tbody", {}, ...body));
+  return make(
+    "table",
+    {},
+    make("caption", { textContent: caption }),
+    make("thead", {}, head),
+    make("tbody", {}, ...body),
+  );
 }
 
 /** @param {unknown} words */
@@ -39,10 +45,15 @@ function sums(caption, sums) {
 /** @param {any} row of the limits */
 function limit(row) {
   const name = `${SCOPES[row.scope] ?? row.scope}${row.provider ? ` at ${row.provider}` : ""}`;
-  if (row.limit === null) return [plain(name), plain("no limit"), plain(row.spent === null ? "" : dollars(row.spent))];
+  if (row.limit === null)
+    return [plain(name), plain("no limit"), plain(row.spent === null ? "" : dollars(row.spent))];
   const part = row.spent === null ? 0 : Number(row.spent) / Math.max(Number(row.limit), 0.01);
   const left = row.left === null ? dollars(row.limit) : `${dollars(row.left)} of ${dollars(row.limit)}`;
-  return [plain(name), row.left === null ? plain(left) : bar(left, 1 - part), plain(row.spent === null ? "" : dollars(row.spent))];
+  return [
+    plain(name),
+    row.left === null ? plain(left) : bar(left, 1 - part),
+    plain(row.spent === null ? "" : dollars(row.spent)),
+  ];
 }
 
 /** @returns {{ element: HTMLElement, close: () => void, refresh: () => Promise<void> }} */

@@ -11,6 +11,8 @@
  * @property {string} prompt
  * @property {number | null} seconds
  * @property {string | null} resolution
+ * @property {number | null} width pixels of the clip
+ * @property {number | null} height
  * @property {number} take
  * @property {boolean} free
  * @property {string | null} usd
@@ -60,19 +62,22 @@ export const titleOf = (row) => row.prompt.trim() || `${row.operation.replaceAll
 
 /** @param {Row} row */
 export const kindOf = (row) =>
-  [row.model, row.resolution === "auto" ? "" : row.resolution, row.seconds && `${row.seconds} s`, `take ${row.take}`]
+  [row.model, row.resolution === "auto" ? "" : row.resolution, row.seconds && `${row.seconds} s`]
     .filter(Boolean)
     .join(" · ");
 
-/** @param {number} seconds */
+/** The time of today, else the day. @param {number} seconds */
 export function whenOf(seconds) {
   const at = new Date(seconds * 1000);
   const today = new Date();
-  const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  if (at.toDateString() === today.toDateString()) return `today ${time}`;
+  if (at.toDateString() === today.toDateString())
+    return `today ${at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`;
   const year = at.getFullYear() === today.getFullYear() ? undefined : "numeric";
-  return `${at.toLocaleDateString([], { day: "numeric", month: "short", year })} ${time}`;
+  return at.toLocaleDateString([], { day: "numeric", month: "short", year });
 }
 
 /** @param {number} bytes */
-export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+export function megabytes(bytes) {
+  if (bytes < 1e5) return `${Math.ceil(bytes / 1e3)} kB`;
+  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+}

@@ -22,8 +22,9 @@ UNFINISHED: Final = "unfinished"
 """In place of a state: everything that has neither a clip nor an end."""
 MOST_TAKES: Final = 60
 """Of one request, that are shown together."""
-_MOST_WORDS: Final = 12
-_MOST_LETTERS: Final = 300
+_MOST_WORDS: Final = 200
+_MOST_LETTERS: Final = 2000
+"""Searched for at once: a prompt that is pasted whole passes."""
 _QUARTER: Final = 900.0
 """Seconds in which no day ends anywhere: time zones differ by quarters of an hour."""
 _COLUMNS: Final = {name: GENERATIONS.c[name] for name in ("provider", "model", "operation")}

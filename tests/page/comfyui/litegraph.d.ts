@@ -133,6 +133,8 @@ export interface LGraphCanvas {
   selectNode?(node: LGraphNode, add?: boolean): void;
   centerOnNode(node: LGraphNode): void;
   convertEventToCanvasOffset?(event: MouseEvent): [number, number];
+  emitBeforeChange?(): void;
+  emitAfterChange?(): void;
 }
 
 export interface NodeDefinition {
