@@ -121,7 +121,7 @@ class Tab:
         """Clear the records of console and requests."""
         self._records.clear()
 
-    def see(self, css: str, text: str | None = None, *, seconds: float = 10) -> str:
+    def see(self, css: str, text: str | None = None, *, seconds: float = 20) -> str:
         """Wait for a visible element, and give its text.
 
         *text* is in its label, its text, its title or its value.
@@ -132,7 +132,7 @@ class Tab:
         """How many such elements are visible now."""
         return self.ask(f"const [css, text] = given; {FIND} return found.length", css, text)
 
-    def gone(self, css: str, text: str | None = None, *, seconds: float = 10) -> None:
+    def gone(self, css: str, text: str | None = None, *, seconds: float = 20) -> None:
         """Wait until no such element is visible."""
         self.until(f"const [css, text] = given; {FIND} return !found.length", css, text, seconds=seconds)
 
@@ -206,7 +206,7 @@ class Tab:
         finally:
             self.call("Input.setInterceptDrags", enabled=False)
 
-    def where(self, css: str, text: str | None = None, *, seconds: float = 10) -> Point:
+    def where(self, css: str, text: str | None = None, *, seconds: float = 20) -> Point:
         """The middle of a visible element, once nothing lies above it."""
         found = self._until_found(
             css, text, f"const at = (await (async () => {{ {WHERE} }})()); return at?.free && at", seconds

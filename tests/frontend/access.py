@@ -37,6 +37,28 @@ return told.violations.map((each) => ({
 """
 
 
+ON_NODE = (
+    TOPMOST
+    + """
+// How small and where a node is drawn is the person's own doing: what is on it is looked at in its own size, in view.
+const frames = async () => {
+  for (let left = 3; left > 0; left--) await new Promise((done) => requestAnimationFrame(done));
+};
+const place = () => shown.find((one) => one.closest(".dom-widget, .lg-node"))?.getBoundingClientRect();
+if (!place()) return null;
+app.canvas.ds.scale = 1;
+app.canvas.draw(true, true);
+await frames();
+const { x, y, width, height } = place();
+app.canvas.ds.offset[0] += innerWidth / 2 - x - width / 2;
+app.canvas.ds.offset[1] += innerHeight / 2 - y - height / 2;
+app.canvas.draw(true, true);
+await frames();
+return null;
+"""
+)
+
+
 @cache
 def _script() -> str:
     return AXE.read_text("utf-8")
@@ -60,10 +82,6 @@ def check(page: Page, *selectors: str) -> None:
     """
     found: list[str] = []
     lesser: list[str] = []
-    # How small a node is drawn is the person's own doing; what is on it is looked at in its own size.
-    page.ask(
-        "app.canvas.ds.scale = Math.max(1, app.canvas.ds.scale); app.canvas.setDirty(true, true); return null"
-    )
     try:
         for theme in ("dark", "light"):
             page.theme(theme)

@@ -279,15 +279,19 @@ class Page:
         path.write_bytes(self.tab.picture())
         return path
 
+    @property
+    def test(self) -> str:
+        """The test that runs, as pytest names it."""
+        return os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0]
+
     def note(self, file: str, *lines: str) -> None:
         """Write down what was found, where `LUMA_RAY_SHOTS` names a folder for it."""
         if SHOTS:
-            test = os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0]
             path = Path(SHOTS) / file
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a", encoding="utf-8") as told:
                 told.writelines(
-                    f"{line}\n" for line in (f"{test} {lines[0]}", *(f"  {each}" for each in lines[1:]))
+                    f"{line}\n" for line in (f"{self.test} {lines[0]}", *(f"  {each}" for each in lines[1:]))
                 )
 
     # -- what holds for all ---------------------------------------------------------------------------------------
