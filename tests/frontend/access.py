@@ -23,12 +23,13 @@ const shown = all.filter((one) => one.checkVisibility({ visibilityProperty: true
 RUN = """
 if (!shown.length) return null;
 const told = await window.axe.run({ include: shown }, {
-  resultTypes: ["violations"],
+  resultTypes: ["violations", "incomplete"],
   runOnly: { type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] },
   // About whole pages, not parts of one.
   rules: { region: { enabled: false } },
 });
-return told.violations.map((each) => ({
+const found = [...told.violations, ...told.incomplete.map((each) => ({ ...each, impact: "undecided" }))];
+return found.map((each) => ({
   rule: each.id,
   impact: each.impact,
   help: each.help,
@@ -65,7 +66,10 @@ def _script() -> str:
 
 
 def findings(page: Page, *selectors: str) -> list[dict[str, Any]]:
-    """What axe-core says of what of ours is visible, or of *selectors*, as it looks now."""
+    """What axe-core says of what of ours is visible, or of *selectors*, as it looks now.
+
+    Its impact is "undecided" where axe-core leaves it to a person.
+    """
     if not AXE.is_file():
         pytest.skip("axe-core is not installed: `make types` gets it from npm")
     if not page.tab.ask("return !!window.axe"):
@@ -87,6 +91,8 @@ def check(page: Page, *selectors: str) -> None:
             page.theme(theme)
             for zoom in (1, 2):
                 page.zoom(zoom)
+                page.ask(ON_NODE, selectors)
+                page.shot(f"{page.test.partition('[')[0].rpartition(':')[2]}-{zoom * 100}")
                 for each in findings(page, *selectors):
                     line = f"{theme} {zoom * 100} % {each['impact']} {each['rule']}: {each['nodes'][:3]}"
                     (found if each["impact"] in SERIOUS else lesser).append(line)
