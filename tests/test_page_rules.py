@@ -83,19 +83,27 @@ def test_an_error_of_ours_would_be_seen(page):
     page.expects("of ours")
 
 
-def test_a_barrier_would_be_seen(page):
+@pytest.fixture
+def barrier(page):
+    """A window of ours over the page, with a button that says nothing and words that are hard to read."""
     page.ask(
         """
-        const made = document.createElement("div");
+        const made = document.createElement("dialog");
         made.className = "luma-ray-barrier";
-        made.append(document.createElement("button"));
-        made.style.cssText = "position: fixed; inset: 40% 40%; z-index: 9999";
+        made.setAttribute("aria-label", "Barrier");
+        made.style.cssText = "background: #777; color: #888; font-size: 14px";
+        made.append("hard to read", document.createElement("button"));
         document.body.append(made);
+        made.showModal();
         return null;
         """
     )
-    try:
-        with pytest.raises(AssertionError, match="button-name"):
-            page.accessible(".luma-ray-barrier")
-    finally:
-        page.ask("document.querySelector('.luma-ray-barrier').remove(); return null")
+    yield ".luma-ray-barrier"
+    page.ask("document.querySelector('.luma-ray-barrier').remove(); return null")
+
+
+def test_a_barrier_would_be_seen(page, barrier):
+    with pytest.raises(AssertionError) as told:
+        page.accessible(barrier)
+    assert "button-name" in str(told.value)
+    assert "'hard to read' has a contrast of 1." in str(told.value)

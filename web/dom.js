@@ -73,6 +73,7 @@ export function decided(question, words = false) {
 }
 
 styled(`
+:is([class^=luma-ray], [class*=" luma-ray"]) ::placeholder { color: inherit; opacity: .8; }
 .luma-ray-button { min-height: 24px; margin: 2px 4px 2px 0; padding: 3px 8px; border: 1px solid currentColor; border-radius: 4px;
   background: transparent; color: inherit; font: inherit; cursor: pointer; }
 .luma-ray-button[aria-busy=true], .luma-ray-button:disabled { opacity: .5; cursor: default; }

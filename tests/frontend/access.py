@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from . import contrast
+
 if TYPE_CHECKING:
     from .page import Page
 
@@ -28,7 +30,8 @@ const told = await window.axe.run({ include: shown }, {
   // About whole pages, not parts of one.
   rules: { region: { enabled: false } },
 });
-const found = [...told.violations, ...told.incomplete.map((each) => ({ ...each, impact: "undecided" }))];
+const open = told.incomplete.filter((each) => each.id !== "color-contrast"); // of that, see contrast.py
+const found = [...told.violations, ...open.map((each) => ({ ...each, impact: "undecided" }))];
 return found.map((each) => ({
   rule: each.id,
   impact: each.impact,
@@ -80,7 +83,7 @@ def findings(page: Page, *selectors: str) -> list[dict[str, Any]]:
 
 
 def check(page: Page, *selectors: str) -> None:
-    """Raise where axe-core finds something serious: dark, light, and at 200 % of both.
+    """Raise where axe-core finds something serious, or words are faint: dark, light, and at 200 % of both.
 
     All that it finds is written beside the screenshots.
     """
@@ -93,6 +96,8 @@ def check(page: Page, *selectors: str) -> None:
                 page.zoom(zoom)
                 page.ask(ON_NODE, selectors)
                 page.shot(f"{page.test.partition('[')[0].rpartition(':')[2]}-{zoom * 100}")
+                if zoom == 1:
+                    found += [f"{theme}: {each}" for each in contrast.faint(page, TOPMOST, *selectors)]
                 for each in findings(page, *selectors):
                     line = f"{theme} {zoom * 100} % {each['impact']} {each['rule']}: {each['nodes'][:3]}"
                     (found if each["impact"] in SERIOUS else lesser).append(line)
