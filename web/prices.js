@@ -136,6 +136,16 @@ function badge(node) {
 }
 
 /**
+ * What is known of *node*, or of the one that stands in its place: a node that was added after the graph was cleared
+ * has in Vue nodes the options of the one of the same number before it.
+ * @param {any} node
+ */
+function standing(node) {
+  const now = node.graph?.getNodeById?.(node.id) ?? app.rootGraph?.getNodeById?.(node.id);
+  return known.get(node) ?? (now?.type === node.type ? known.get(now) : undefined);
+}
+
+/**
  * Choices that nobody sells carry a remark; what is stored and queued stays the choice itself.
  * @param {any} node @param {any} widget
  */
@@ -147,7 +157,7 @@ function remark(node, widget) {
     enumerable: true,
     get() {
       version();
-      const why = known.get(node)?.unsold[widget.name];
+      const why = standing(node)?.unsold[widget.name];
       // Without a remark there is no function: the menu of the canvas has its search field then.
       return why && ((/** @type {string | null} */ value) => (value && why[value] ? `${value} · ${why[value]}` : (value ?? "")));
     },
