@@ -286,6 +286,26 @@ def test_a_pack_that_does_not_answer_leaves_no_price_behind(page):
     )
 
 
+def test_a_graph_that_records_when_it_is_read_is_read_when_somebody_asks(page):
+    node = shot(page)
+    page.ask(
+        """
+        window.recorded = 0;
+        const other = graph.nodes.find((each) => each.type === "SaveVideo");
+        other.widgets[0].serializeValue = async () => { window.recorded += 1; return "a name"; };
+        return null;
+        """
+    )
+    page.set(node, model="ray-2")
+    line(page, "price on click")
+    settled(page)
+    assert page.ask("return window.recorded") == 0
+    page.click(BUTTON)
+    page.see(DIALOG, "$0.90 · replicate")
+    assert page.ask("return window.recorded") == 1
+    page.press("Escape")
+
+
 # -- choices --------------------------------------------------------------------------------------------------
 
 
