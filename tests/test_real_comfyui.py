@@ -295,6 +295,22 @@ def test_a_part_of_a_graph_is_queued_and_decodes_only_for_itself(at_luma):
     assert pictures(at_luma.ran(whole, partial_execution_targets=["3"]), "3") == [121]
 
 
+def test_a_part_of_a_graph_is_held_against_the_limits_as_a_part(at_luma):
+    one, two = fox(at_luma.info, "one of two"), fox(at_luma.info, "two of two")
+    two["2"]["inputs"]["video"] = ["4", 1]
+    whole = {**one, "4": two["1"], "5": two["2"]}
+    url, headers = f"{at_luma.address}/luma_ray/limits", {"X-Luma-Ray": "1"}
+    assert requests.post(url, json={"per_run": "0.20"}, headers=headers, timeout=30).status_code == 200
+    try:
+        refused = at_luma.finished(at_luma.queue(whole))
+        assert "This run would buy 2 clips" in str(refused["status"]["messages"])
+        bought = len(at_luma.luma.creates)
+        at_luma.ran(whole, partial_execution_targets=["5"])
+        assert len(at_luma.luma.creates) == bought + 1
+    finally:
+        requests.post(url, json={"per_run": None}, headers=headers, timeout=30)
+
+
 @pytest.mark.parametrize("stale", [None, "", "1", "0,1,2,3"])
 def test_a_node_that_comes_into_the_graph_as_it_runs_decodes_everything(at_luma, stale):
     """No handler sees it; and a loop copies what stands in the original."""

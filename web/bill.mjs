@@ -86,9 +86,10 @@ function show(id) {
 styled(`
 .luma-ray-bill ul { margin: 8px 0; padding: 0; list-style: none; }
 .luma-ray-bill li { padding: 8px 0; border-top: 1px solid var(--border-color, #666); }
-.luma-ray-bill small { opacity: .8; }
+.luma-ray-bill li > div { display: flex; gap: 6px; align-items: baseline; }
+.luma-ray-bill li > div button { margin-left: auto; }
 .luma-ray-bill .luma-ray-note { font-size: 12px; }
 .luma-ray-bill .luma-ray-warning, .luma-ray-bill .luma-ray-is-refused { padding: 4px 8px; border-left: 4px solid #d33; }
-.luma-ray-bill table { width: 100%; border-collapse: collapse; }
+.luma-ray-bill table { width: 100%; margin-bottom: 10px; border-collapse: collapse; }
 .luma-ray-bill th, .luma-ray-bill td { padding: 3px 8px 3px 0; text-align: left; border-top: 1px solid var(--border-color, #666); }
 `);

@@ -13,6 +13,7 @@ const PAUSE = 250;
 const MUTED = 2, BYPASSED = 4;
 /** By state: white stands out from each of them, on light and on dark nodes. @type {Record<string, string>} */
 const COLOURS = { new: "#1e4e8c", refused: "#a61b1b", free: "#256029", library: "#256029" };
+const ACTS = "This graph has a node that records or uploads when it is read, so it is priced when you ask for it.";
 /** What of ours changes what a graph costs. */
 const TELLING = new Set(["limits", "keys", "not_created", "found"]);
 
@@ -26,6 +27,8 @@ let about = "";
 let stale = false;
 let timer = 0;
 let busy = false;
+/** Whether somebody pressed for it. */
+let demanded = false;
 let missed = false;
 /** What is known of each node. @type {Map<any, { text: string, state: string, unsold: Record<string, Record<string, string>> }>} */
 let known = new Map();
@@ -46,10 +49,15 @@ function changed() {
 /** @param {any} node */
 const ours = (node) => node.constructor?.nodeData?.category === CATEGORY;
 
-function anyOurs() {
+/** Whether there is a node, in any subgraph, that is as *wanted*. @param {(node: any) => boolean} wanted */
+function anyNode(wanted) {
   const root = /** @type {any} */ (app.rootGraph);
-  return [root, ...(root?.subgraphs?.values() ?? [])].some((graph) => graph?.nodes?.some(ours));
+  return [root, ...(root?.subgraphs?.values() ?? [])].some((graph) => graph?.nodes?.some(wanted));
 }
+
+/** Whether reading *node* does something: ends a recording, takes a picture, uploads a view. @param {any} node */
+const acts = (node) =>
+  !ours(node) && node.widgets?.some((/** @type {any} */ each) => each.serializeValue?.constructor.name === "AsyncFunction");
 
 /** Look again soon. @param {boolean} [anyway] also where the graph is the same */
 function soon(anyway = false) {
@@ -70,11 +78,13 @@ async function quote() {
 }
 
 async function look() {
-  if (!anyOurs()) {
-    if (told || trouble) show(null, "");
+  const why = !anyNode(ours) ? "" : anyNode(acts) && !demanded ? ACTS : null;
+  if (why !== null) {
     about = "";
+    if (told || trouble !== why) show(null, why);
     return;
   }
+  demanded = false;
   const { output } = await app.graphToPrompt();
   const now = JSON.stringify(output);
   if (now === about && !stale) {
@@ -136,6 +146,16 @@ function badge(node) {
 }
 
 /**
+ * What is known of *node*, or of the one that stands in its place: a node that was added after the graph was cleared
+ * has in Vue nodes the options of the one of the same number before it.
+ * @param {any} node
+ */
+function standing(node) {
+  const now = node.graph?.getNodeById?.(node.id) ?? app.rootGraph?.getNodeById?.(node.id);
+  return known.get(node) ?? (now?.type === node.type ? known.get(now) : undefined);
+}
+
+/**
  * Choices that nobody sells carry a remark; what is stored and queued stays the choice itself.
  * @param {any} node @param {any} widget
  */
@@ -147,18 +167,20 @@ function remark(node, widget) {
     enumerable: true,
     get() {
       version();
-      const why = known.get(node)?.unsold[widget.name];
+      const why = standing(node)?.unsold[widget.name];
       // Without a remark there is no function: the menu of the canvas has its search field then.
       return why && ((/** @type {string | null} */ value) => (value && why[value] ? `${value} · ${why[value]}` : (value ?? "")));
     },
   });
 }
 
-const line = () => (version(), trouble ? "price unknown" : (told?.graph.line ?? ""));
+const line = () => (version(), trouble ? (trouble === ACTS ? "price on click" : "price unknown") : (told?.graph.line ?? ""));
 const state = () => (version(), told?.over ? "luma-ray-over" : line() ? "" : "luma-ray-none");
 
 async function open() {
   const { bill } = await import("./bill.mjs");
+  demanded = trouble !== "";
+  if (demanded) await quote();
   refresh = bill(() => ({ told, trouble }), () => (refresh = () => {}));
 }
 
