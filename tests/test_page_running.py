@@ -106,6 +106,20 @@ def test_several_nodes_tell_how_far_they_are_each_with_its_time(page, endless):
     page.toast("2 cancelled")
 
 
+def test_a_page_that_is_loaded_while_a_clip_is_made_goes_on_telling(page, endless):
+    node = shot(page, "a fox", take=3)
+    queued = page.queue()
+    said(page, node, " at Replicate, ")
+    workflow = page.ask("return graph.serialize()")
+    page.reload()
+    page.load(workflow)
+    said(page, node, " at Replicate, ")
+    page.interrupt()
+    assert page.over(queued)["status"] == "cancelled"
+    said(page, node, "confirmed the cancellation")
+    page.toast("cancelled")
+
+
 def test_cancel_says_once_for_all_nodes_what_became_of_their_jobs(page, endless):
     nodes = [shot(page, "a fox", take=2), shot(page, "a hare", take=2)]
     queued = page.queue()
@@ -126,6 +140,15 @@ def test_cancel_says_of_a_job_that_goes_on_that_it_is_paid_and_can_be_collected(
     told = page.toast("stopped, and paid all the same")
     assert "Ray Text to Video" in told
     assert "Queue again to collect it" in told
+
+
+def test_a_message_about_many_stops_stays_short(page):
+    for number in range(5):
+        about = {"node": "1", "job": "cancelled", "message": f"Clip {number} was cancelled."}
+        page.tell("luma_ray.stopped", about)
+    told = page.toast("5 cancelled")
+    assert told.count("was cancelled.") == 3
+    assert "And 2 more" in told
 
 
 def test_a_graph_without_our_nodes_asks_nothing(page):
