@@ -201,7 +201,8 @@ SCRIPTS = [path for ending in ("*.js", "*.mjs") for path in sorted((ROOT / "web"
 FORBIDDEN = re.compile(
     r"""(?x) https?:// | \binnerHTML\b | \bouterHTML\b | insertAdjacentHTML | document\.write | \beval\s*\(
     | new\s+Function | localStorage | sessionStorage | document\.cookie | indexedDB | XMLHttpRequest | WebSocket
-    | \bimport\s*\((?!\s*\"\./[a-z_]+\.mjs\") | navigator\.sendBeacon | (?<!api\.)\bfetch\s*\( | \bpostMessage\b | <script | \.src\s*="""
+    | \bimport\s*\((?!\s*"\./[a-z_]+\.mjs") | navigator\.sendBeacon | (?<!api\.)\bfetch\s*\( | \bpostMessage\b
+    | <script | \.src\s*="""
 )
 
 

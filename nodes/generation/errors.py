@@ -29,7 +29,6 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-
 Fate = Literal["", "cancelled", "kept"]
 """Of a job whose wait was stopped: cancelled; kept, which is made and paid all the same; nothing for what is free."""
 
