@@ -10,7 +10,7 @@ from decimal import Decimal
 from . import plan
 from .generation.budget import Quote, dollars
 from .generation.clock import Clock
-from .generation.errors import REFUSALS, GenerationError, Interrupted, SubmissionUncertain
+from .generation.errors import REFUSALS, Fate, GenerationError, Interrupted, SubmissionUncertain
 from .generation.finishing import Clip
 from .generation.lifecycle import Lifecycle
 from .generation.request import GenerationRequest
@@ -151,6 +151,10 @@ class Together:
             others = f"{self._named(sorted(made))} {verb} made and kept"
             words.append(f"That is about {self._named(sorted(failed))} alone; {others}.")
         words.append("Queue again, and only the rest is made.")
+        if kind is Interrupted:
+            fates = {error.job for error in failed.values() if isinstance(error, Interrupted)}
+            fate: Fate = "kept" if "kept" in fates else "cancelled" if "cancelled" in fates else ""
+            return Interrupted(" ".join(words), job=fate)
         return kind(" ".join(words))
 
 

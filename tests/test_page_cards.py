@@ -186,6 +186,21 @@ def test_a_hint_that_is_dismissed_stays_away(page):
     assert hints(page) == 0
 
 
+def test_the_hint_can_be_used_by_everybody(page):
+    page.add("RayTextToVideo", prompt="a fox", at=(320, 120))
+    page.see(HINT)
+    page.accessible(HINT)
+    page.theme("light")
+    page.zoom(2)
+    page.shot("hint-200")
+    page.zoom(1)
+    page.ask("document.querySelector('.luma-ray-first button').focus(); return null")
+    page.press("Enter")
+    page.see(f"dialog {KEYS}")
+    page.press("Escape")
+    page.gone("dialog")
+
+
 def test_the_hint_is_in_no_workflow_and_no_prompt(page):
     node = page.add("RayTextToVideo", prompt="a fox")
     page.link(node, "video", page.add("SaveVideo"), "video")

@@ -19,6 +19,12 @@ def page_environment(shop):
     return shop.environment()
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_shown(page):
+    """What nodes of other tests had shown is forgotten, as when a person clears the graph."""
+    page.ask("app.clean(); return null")
+
+
 @pytest.fixture
 def endless(shop):
     """Jobs that are never done, as long as the test runs."""
@@ -53,11 +59,15 @@ def playing(page):
     )
 
 
+def pause(page, milliseconds):
+    page.ask("await new Promise((done) => setTimeout(done, given[0])); return null", milliseconds)
+
+
 def until_playing(page, count):
     for _ in range(200):
         if playing(page) == count:
             return
-        page.ask("await new Promise((done) => setTimeout(done, 50)); return null")
+        pause(page, 50)
     raise AssertionError(f"{playing(page)} clips play, not {count}")
 
 
@@ -86,8 +96,10 @@ def test_a_node_that_was_changed_shows_no_clip_of_what_it_was(page):
     page.set(node, prompt="a hare in the rain")
     workflow = page.ask("return graph.serialize()")
     page.reload()
+    pause(page, 1500)  # ComfyUI opens what it kept of the last graph, which may be as it was before the change
     page.load(workflow)
-    page.ask("await new Promise((done) => setTimeout(done, 600)); return null")
+    pause(page, 600)
+    assert page.ask("return widget(given[0], 'prompt').value", node) == "a hare in the rain"
     assert playing(page) == 0
 
 
@@ -104,6 +116,20 @@ def test_several_nodes_tell_how_far_they_are_each_with_its_time(page, endless):
     for node in nodes[:2]:
         said(page, node, "confirmed the cancellation")
     page.toast("2 cancelled")
+
+
+def test_a_page_that_is_loaded_while_a_clip_is_made_goes_on_telling(page, endless):
+    node = shot(page, "a fox", take=3)
+    queued = page.queue()
+    said(page, node, " at Replicate, ")
+    workflow = page.ask("return graph.serialize()")
+    page.reload()
+    page.load(workflow)
+    said(page, node, " at Replicate, ")
+    page.interrupt()
+    assert page.over(queued)["status"] == "cancelled"
+    said(page, node, "confirmed the cancellation")
+    page.toast("cancelled")
 
 
 def test_cancel_says_once_for_all_nodes_what_became_of_their_jobs(page, endless):
@@ -128,10 +154,19 @@ def test_cancel_says_of_a_job_that_goes_on_that_it_is_paid_and_can_be_collected(
     assert "Queue again to collect it" in told
 
 
+def test_a_message_about_many_stops_stays_short(page):
+    for number in range(5):
+        about = {"node": "1", "job": "cancelled", "message": f"Clip {number} was cancelled."}
+        page.tell("luma_ray.stopped", about)
+    told = page.toast("5 cancelled")
+    assert told.count("was cancelled.") == 3
+    assert "And 2 more" in told
+
+
 def test_a_graph_without_our_nodes_asks_nothing(page):
     page.add("SaveVideo")
     workflow = page.ask("return graph.serialize()")
     page.tab.forget()
     page.load(workflow)
-    page.ask("await new Promise((done) => setTimeout(done, 400)); return null")
+    pause(page, 400)
     assert not [request for request in page.tab.requests if "/luma_ray/previews" in request.url]

@@ -201,7 +201,8 @@ SCRIPTS = [path for ending in ("*.js", "*.mjs") for path in sorted((ROOT / "web"
 FORBIDDEN = re.compile(
     r"""(?x) https?:// | \binnerHTML\b | \bouterHTML\b | insertAdjacentHTML | document\.write | \beval\s*\(
     | new\s+Function | localStorage | sessionStorage | document\.cookie | indexedDB | XMLHttpRequest | WebSocket
-    | \bimport\s*\((?!\s*\"\./[a-z_]+\.mjs\") | navigator\.sendBeacon | (?<!api\.)\bfetch\s*\( | \bpostMessage\b | <script | \.src\s*="""
+    | \bimport\s*\((?!\s*"\./[a-z_]+\.mjs") | navigator\.sendBeacon | (?<!api\.)\bfetch\s*\( | \bpostMessage\b
+    | <script | \.src\s*=\s*["'`]"""
 )
 
 
@@ -223,6 +224,8 @@ def test_scripts_of_the_page_stay_on_it(path):
         "import('https://a.test/b.js')",
         'import("../other/b.mjs")',
         "import(name)",
+        "image.src = '//a.test/b.png'",
+        "image.src = `//${host}/b.png`",
         "new Function(a)",
         "eval(a)",
     ],

@@ -133,6 +133,19 @@ def test_a_node_whose_sibling_failed_tells_what_became_of_its_job(graph, shop):
     assert stops(graph)[0]["job"] == "cancelled"
 
 
+def test_takes_that_are_made_together_are_told_as_one(graph, shop):
+    takes = {"7": graph.node("RayTakes", prompt="an owl", resolution="540p", takes=2), "70": sink(graph, "7")}
+    running = graph.host.start(takes)
+    assert until(lambda: len(shop.emulator.creates) == 2)
+    assert shop.asked.wait(20)
+    graph.host.interrupt()
+    assert running.result(20).status == "interrupted"
+    assert until(lambda: stops(graph))
+    (told,) = stops(graph)
+    assert (told["node"], told["job"]) == ("7", "cancelled")
+    assert told["message"].count("confirmed the cancellation") == 2
+
+
 def test_a_stopped_preview_is_free_and_tells_the_page_nothing(graph):
     running = graph.host.start(
         {

@@ -44,11 +44,14 @@ function previews(node) {
   return /^Ray[A-Z]/.test(node.comfyClass ?? "") && seller?.options?.values?.includes?.("animatic");
 }
 
+/** Whether a node has the hint: one that is in its graph, which a node that was cleared away still names. */
+const isHeld = () => !!holder && holder.graph?.getNodeById?.(holder.id) === holder;
+
 /** @param {any} node */
 async function hinted(node) {
-  if (holder?.graph || !previews(node) || app.extensionManager?.setting?.get?.(WANTED) === false) return;
+  if (isHeld() || !previews(node) || app.extensionManager?.setting?.get?.(WANTED) === false) return;
   configured ??= ask("keys").then(anyKey, () => true); // who may not see keys cannot save one either
-  if ((await configured) || holder?.graph || !node.graph || !node.addDOMWidget) return;
+  if ((await configured) || isHeld() || !node.graph || !node.addDOMWidget) return;
   if (app.canvas?.graph && node.graph !== app.canvas.graph) return;
   holder = node;
   const words =

@@ -46,7 +46,11 @@ function card(first) {
   async function refresh(saved) {
     const cards = await ask("keys");
     keysChanged(cards);
-    for (const each of cards) document.querySelector(`[data-luma-ray-card="${each.name}"]`)?.dispatchEvent(new CustomEvent("luma-ray", { detail: each }));
+    for (const each of cards) {
+      // In the settings, and in a window of their own.
+      const shown = document.querySelectorAll(`[data-luma-ray-card="${each.name}"]`);
+      for (const one of shown) one.dispatchEvent(new CustomEvent("luma-ray", { detail: each }));
+    }
     const own = cards.find((/** @type {any} */ each) => each.name === first.name);
     if (saved && own?.configured && own.tells) await tested();
   }

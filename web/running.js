@@ -5,6 +5,8 @@ import { api } from "../../scripts/api.js";
 import { nodeOf, toast } from "./canvas.js";
 import { ask } from "./talk.js";
 
+/** Stops of which all words are shown. */
+const MOST = 3;
 /** Stops that were told of in the last moment: those of one press of Cancel come together. @type {any[]} */
 let stops = [];
 let telling = 0;
@@ -25,7 +27,8 @@ function stopped(stop) {
       told.length === 1
         ? `${one}: ${kept ? "stopped, and paid all the same" : "cancelled"}`
         : [kept && `${kept} stopped, and paid all the same`, cancelled && `${cancelled} cancelled`].filter(Boolean).join("; ");
-    toast(kept ? "warn" : "info", summary, told.map((each) => each.message).join("\n"));
+    const more = told.length > MOST ? [`And ${told.length - MOST} more: each node says what became of its own.`] : [];
+    toast(kept ? "warn" : "info", summary, [...told.slice(0, MOST).map((each) => each.message), ...more].join("\n"));
   }, 800);
 }
 

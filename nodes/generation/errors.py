@@ -29,6 +29,9 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
+Fate = Literal["", "cancelled", "kept"]
+"""Of a job whose wait was stopped: cancelled; kept, which is made and paid all the same; nothing for what is free."""
+
 
 class GenerationError(Exception):
     """Root of the tree. The text is for the person at the canvas; it holds no key and no signed URL."""
@@ -122,10 +125,9 @@ class StillRunning(GenerationError):
 class Interrupted(GenerationError):
     """The person stopped waiting. The text says what happens to the job and its bill."""
 
-    def __init__(self, message: str, *, job: Literal["", "cancelled", "kept"] = "") -> None:
+    def __init__(self, message: str, *, job: Fate = "") -> None:
         super().__init__(message)
         self.job = job
-        """What became of it: cancelled; kept, which is made and paid all the same; nothing for what is free."""
 
 
 class DownloadFailed(GenerationError):
