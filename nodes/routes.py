@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import collections
+from pathlib import Path
 from typing import Any, Final
 
 from . import collecting, host
 from .page import door, keys, library, limits, previews, prices, questions, reframe, scene
 
 PREFIX: Final = "/luma_ray"
+_FOLDER: Final = Path(__file__).resolve().parent.parent.name
+"""The pack's folder, by which ComfyUI serves what is in web/."""
 MOST_UNTOLD: Final = 20
 """Events kept for the first page that is opened after them."""
 
@@ -32,4 +35,13 @@ def register(server: Any) -> collecting.Collector:
     for route in (*told, *kept, *made, *limits.ROUTES, *keys.ROUTES, *prices.ROUTES):
         add = server.routes.get if route.method == "GET" else server.routes.post
         add(f"{PREFIX}/{route.path}")(door.served(route, host.studio))
+    app = getattr(server, "app", None)
+    if app is not None:
+        app.on_response_prepare.append(_fresh)
     return collector
+
+
+async def _fresh(request: Any, response: Any) -> None:
+    """Have our .mjs files looked after at each use, as ComfyUI does for .js: an update must not mix old and new."""
+    if request.path.startswith(f"/extensions/{_FOLDER}/") and request.path.endswith(".mjs"):
+        response.headers.setdefault("Cache-Control", "no-cache")

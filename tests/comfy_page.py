@@ -25,12 +25,14 @@ class Page:
         self.door = importlib.import_module(f"{pack}.page.door")
         self.host_module = importlib.import_module(f"{pack}.host")
         table = web.RouteTableDef()
+        app = web.Application()
         server = self.server = SimpleNamespace(
-            routes=table, send_sync=lambda event, data: self.events.append((event, data))
+            app=app, routes=table, send_sync=lambda event, data: self.events.append((event, data))
         )
         self.collector = importlib.import_module(f"{pack}.routes").register(server)
-        app = web.Application()
         app.add_routes(table)
+        for folder in (ROOT.name, "another-pack"):
+            app.router.add_static(f"/extensions/{folder}", ROOT / "web")
         self.loop = asyncio.new_event_loop()
         started = threading.Event()
 

@@ -30,20 +30,24 @@ from luma_ray.nodes.page.thumbnails import AT_ONCE, IN_LINE
 from PIL import Image
 
 
-@pytest.fixture
-def page(tmp_path):
-    with opened(tmp_path / "comfyui") as page:
-        yield page
-
-
 @pytest.fixture(scope="module")
-def still(film, tmp_path_factory):
-    """A page with one generation, for those who change nothing of it."""
+def house(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LUMA_RAY_COLLECT", "off")
-        with opened(tmp_path_factory.mktemp("still") / "comfyui") as page:
-            shelf.made(page.studio, film)
+        with opened(tmp_path_factory.mktemp("page") / "comfyui") as page:
             yield page
+
+
+@pytest.fixture
+def page(house):
+    """A page whose library is empty."""
+    studio = house.studio
+    with studio.lifecycle.journal.database.transaction(writes=True) as connection:
+        connection.exec_driver_sql("DELETE FROM generations")
+    for folder in (studio.library.folder, studio.private / "thumbnails"):
+        shutil.rmtree(folder, ignore_errors=True)
+    house.events.clear()
+    return house
 
 
 @pytest.fixture(scope="module")
@@ -136,10 +140,11 @@ def test_what_can_be_chosen_is_told_with_the_list_in_words(page, film):
         "operation=" + quote("<script>"),
     ],
 )
-def test_hostile_words_find_nothing_and_break_nothing(still, query):
-    told = still.get(f"library?{query}").json()
+def test_hostile_words_find_nothing_and_break_nothing(page, query):
+    asked(page)
+    told = page.get(f"library?{query}").json()
     assert told.get("rows", []) == []
-    assert len(listed(still)["rows"]) == 1
+    assert len(listed(page)["rows"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -161,8 +166,8 @@ def test_hostile_words_find_nothing_and_break_nothing(still, query):
         "after=1~%0A",
     ],
 )
-def test_what_is_no_question_is_refused_in_words(still, query):
-    answer = still.get(f"library?{query}")
+def test_what_is_no_question_is_refused_in_words(page, query):
+    answer = page.get(f"library?{query}")
     assert answer.status_code == 400
     assert answer.json()["error"].endswith(".")
 
@@ -177,15 +182,16 @@ HOSTILE = [
 
 @pytest.mark.parametrize("id", HOSTILE)
 @pytest.mark.parametrize("path", ["generation", "thumbnail", "clip"])
-def test_an_id_that_is_none_names_no_file(still, path, id):
-    answer = still.get(f"library/{path}?id={id}")
+def test_an_id_that_is_none_names_no_file(page, film, path, id):
+    made(page, film)
+    answer = page.get(f"library/{path}?id={id}")
     assert answer.status_code == 400
     assert "no such generation" in answer.json()["error"]
 
 
 @pytest.mark.parametrize("path", ["generation", "thumbnail", "clip"])
-def test_without_an_id_nothing_is_told(still, path):
-    assert still.get(f"library/{path}").status_code == 400
+def test_without_an_id_nothing_is_told(page, path):
+    assert page.get(f"library/{path}").status_code == 400
 
 
 def test_the_details_hold_the_receipt_the_prices_and_the_settings(page, film):

@@ -8,6 +8,7 @@ import socket
 import pytest
 import requests
 from comfy_page import opened
+from conftest import ROOT
 from emulators.luma import Fault, LumaEmulator
 from luma_ray.nodes.generation.clock import Clock
 from luma_ray.nodes.generation.spending import PROVIDER_SCOPES, LimitsFile
@@ -221,3 +222,12 @@ def test_a_journal_that_cannot_be_opened_does_not_stop_the_start(page, monkeypat
     page.collector.start(0, Clock()).join(30)
     assert "could not look for unfinished generations" in caplog.text
     assert "secret-word" not in caplog.text
+
+
+def test_what_is_loaded_when_it_is_opened_is_never_an_old_version_and_other_packs_are_left_alone(page):
+    kept = lambda folder, name: requests.get(  # noqa: E731
+        f"{page.origin}/extensions/{folder}/{name}", timeout=10
+    ).headers.get("Cache-Control")
+    assert kept(ROOT.name, "library.mjs") == "no-cache"
+    assert kept("another-pack", "library.mjs") is None
+    assert kept(ROOT.name, "library.js") is None  # ComfyUI says it
