@@ -46,6 +46,7 @@ PREFERRED = {
     "Comfy.NodeBadge.NodeSourceBadgeMode": "None",
     "Comfy.NodeBadge.NodeIdBadgeMode": "None",
     "Comfy.Minimap.Visible": False,
+    "LumaRay.FirstHint": False,
 }
 PLAIN = """
 const app = window.comfyAPI.app.app;
