@@ -161,14 +161,14 @@ def examples(node_id: str) -> list[str]:
 def inputs(node_id: str) -> Iterator[Row]:
     """A node's inputs, as their tooltips have it."""
     for name, (_, options) in translations.declared(node_id).items():
-        yield f"`{name}`", _cell(options["tooltip"])
+        yield f"**{name}**", _cell(options["tooltip"])
 
 
 def outputs(node_id: str) -> Iterator[Row]:
     """A node's outputs, as their tooltips have it."""
     node = translations.nodes()[node_id]
     for name, tooltip in zip(node["output_name"], node["output_tooltips"], strict=True):
-        yield f"`{name}`", _cell(tooltip)
+        yield f"**{name}**", _cell(tooltip)
 
 
 def experimental(providers: Iterable[Provider]) -> Iterator[Row]:
@@ -223,6 +223,11 @@ def filled(page: str) -> str:
     return re.sub(between, table, page, flags=re.DOTALL)
 
 
+def for_all(page: Path) -> Path:
+    """Where a help page stands once more, for languages without one: ComfyUI shows them no other language's."""
+    return page.parent.with_suffix(".md")
+
+
 def measured() -> str:
     """The page of benchmarks."""
     return report.page(report.load(), PARTS)
@@ -232,6 +237,8 @@ def main() -> None:
     """Write the tables of every page, and the strings for translators."""
     for page in PAGES:
         page.write_text(filled(page.read_text("utf-8")), "utf-8", newline="\n")
+    for page in PAGES[1:]:
+        for_all(page).write_text(page.read_text("utf-8"), "utf-8", newline="\n")
     for file, strings in translations.files().items():
         file.write_text(translations.written(strings), "utf-8", newline="\n")
     report.PAGE.write_text(measured(), "utf-8", newline="\n")

@@ -16,13 +16,13 @@ from typing import Any
 import conftest  # noqa: F401 - the pack under its name
 import pages
 import translations
-from browser import Browser
+from browser import Browser, Tab
 from test_real_comfyui import ComfyUI
 
 WIDTH = 360
 """Of a node, in pixels of the page; of its picture twice that, so that it is sharp on any screen."""
 AROUND = 14
-QUALITY = 84
+QUALITY = 74
 READY = "return !!window.comfyAPI?.app?.app?.rootGraph && !!window.LiteGraph?.registered_node_types.RayScene"
 SHOW = """
 const app = window.comfyAPI.app.app;
@@ -46,6 +46,7 @@ PREFERRED = {
     "Comfy.NodeBadge.NodeSourceBadgeMode": "None",
     "Comfy.NodeBadge.NodeIdBadgeMode": "None",
     "Comfy.Minimap.Visible": False,
+    "LumaRay.FirstHint": False,
 }
 PLAIN = """
 const app = window.comfyAPI.app.app;
@@ -55,8 +56,9 @@ app.canvas.background_image = null;
 app.canvas.clear_background_color = "#1c1c20";
 return true;
 """
-PROMPTED = 25
-"""Room for words, in pixels."""
+LETTERS = 44
+"""Of a line in a box of text."""
+LINE = 11
 
 
 def shown(node_id: str) -> dict[str, Any]:
@@ -80,22 +82,24 @@ def main(wanted: list[str]) -> None:
         settings.write_text(json.dumps(PREFERRED), "utf-8")
         comfyui = ComfyUI(Path(folder), LUMA_RAY_COLLECT="off")
         try:
-            with Browser() as browser:
+            with Browser() as browser, browser.tab() as tab:
                 screen = {"width": 1500, "height": 1500, "deviceScaleFactor": 2, "mobile": False}
-                browser.call("Emulation.setDeviceMetricsOverride", **screen)
-                browser.open(comfyui.address)
-                browser.until(READY)
-                browser.ask(PLAIN)
+                tab.call("Emulation.setDeviceMetricsOverride", **screen)
+                tab.open(comfyui.address)
+                tab.until(READY, seconds=90)
+                tab.ask(PLAIN)
                 for node_id in wanted or translations.nodes():
-                    draw(browser, node_id)
+                    draw(tab, node_id)
         finally:
             comfyui.end()
 
 
-def draw(browser: Browser, node_id: str) -> None:
+def draw(tab: Tab, node_id: str) -> None:
     """One picture."""
-    texts = sum(bool(options.get("multiline")) for _, options in translations.declared(node_id).values())
-    place = browser.ask(SHOW % (json.dumps(shown(node_id)), WIDTH, PROMPTED * texts))
+    workflow = shown(node_id)
+    texts = [each for each in workflow["nodes"][0].get("widgets_values", []) if len(str(each)) > LETTERS / 2]
+    lines = sum(1 + len(line) // LETTERS for text in texts for line in text.splitlines())
+    place = tab.ask(SHOW % (json.dumps(workflow), WIDTH, LINE * lines))
     clip = {
         "x": place["x"] - AROUND,
         "y": place["y"] - AROUND,
@@ -103,7 +107,7 @@ def draw(browser: Browser, node_id: str) -> None:
         "height": place["height"] + 2 * AROUND,
         "scale": 1,
     }
-    told = browser.call("Page.captureScreenshot", format="webp", quality=QUALITY, clip=clip)
+    told = tab.call("Page.captureScreenshot", format="webp", quality=QUALITY, clip=clip)
     picture = base64.b64decode(told["data"])
     (pages.ROOT / "web" / "docs" / node_id / f"{node_id}.webp").write_bytes(picture)
     print(f"{node_id}: {place['width']:.0f}x{place['height']:.0f}, {len(picture)} bytes")

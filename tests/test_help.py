@@ -102,6 +102,12 @@ def test_a_page_begins_with_the_node_and_its_picture(node_id):
 
 
 @EACH_NODE
+def test_languages_without_a_page_are_shown_the_english_one(node_id):
+    english = DOCS / node_id / "en.md"
+    assert pages.for_all(english).read_text("utf-8") == english.read_text("utf-8"), "stale: run `make tables`"
+
+
+@EACH_NODE
 def test_a_picture_is_small_and_sharp_enough_to_read(node_id):
     path = DOCS / node_id / f"{node_id}.webp"
     assert path.stat().st_size < MOST_BYTES
@@ -114,7 +120,7 @@ def test_a_picture_is_small_and_sharp_enough_to_read(node_id):
 def test_a_page_has_the_inputs_and_outputs_of_its_own_node(node_id):
     assert f"<!-- table: inputs_{node_id} -->" in section(node_id, "Inputs")[1]
     assert f"<!-- table: outputs_{node_id} -->" in section(node_id, "Outputs")[1]
-    listed = re.findall(r"^\| `(\w+)` \|", section(node_id, "Inputs")[1], re.MULTILINE)
+    listed = re.findall(r"^\| \*\*(\w+)\*\* \|", section(node_id, "Inputs")[1], re.MULTILINE)
     assert listed == list(translations.declared(node_id))
 
 
