@@ -104,9 +104,9 @@ def test_the_strip_tells_of_every_shot(page):
         "3 shots · 19 s · shots 1, 2, 3 new: $0.53 (luma)"
     )
     first, second, third = shown(page)
-    assert first == ("Shot 1 of 3: a fox wakes. From 0:00, 5 s, no pictures, take 1. new, $0.14 at luma.")
+    assert first == "Shot 1 of 3. 1 · 0:00 · 5 s · take 1a fox wakesnew, $0.14 at luma."
     assert second.startswith("Shot 2 of 3. 2 · 0:05 · 9 s")
-    assert second.endswith("new, $0.25 at luma. Here: a cut, joined plainly.")
+    assert second.endswith("new, $0.25 at luma. How it begins: a cut, joined plainly.")
     assert "3 · 0:14 · 5 s" in third
     page.shot("scene")
     page.theme("light")
@@ -219,7 +219,7 @@ def test_a_shot_is_added_and_removed(page):
     page.click(BUTTON, "Add a shot")
     becomes(page, node, "9 s | a fox wakes\n9 s\nit runs")
     page.see(STATUS, "Shot 2 is new. It needs words.")
-    page.see(SHOT, "refused")
+    page.see(SHOT, "cannot be made so")
     page.click(BUTTON, "Remove this shot")
     becomes(page, node, "9 s | a fox wakes\nit runs")
     page.click(SHOT, "it runs")

@@ -54,6 +54,8 @@ export function open(node) {
   /** @type {Scene | null} */
   let scene = null;
   let chosen = 1;
+  /** The shot that plays; 0 for none. */
+  let plays = 0;
   let running = false;
   let closed = false;
   let soon = 0;
@@ -95,6 +97,7 @@ export function open(node) {
 
   /** @param {number} number 0 when nothing plays */
   function playing(number) {
+    plays = number;
     for (const each of strip.querySelectorAll("button")) each.classList.toggle("luma-ray-playing", each.dataset.shot === String(number));
   }
 
@@ -132,6 +135,7 @@ export function open(node) {
     queue.textContent = told.price ? `Queue (this scene: ${told.price})` : "Queue";
     strip.replaceChildren(...told.shots.map((shot) => item(shot, told)));
     if (focused) tile(chosen)?.focus();
+    playing(plays);
     edit.show(told.shots[chosen - 1], told);
   }
 
@@ -155,7 +159,7 @@ export function open(node) {
     const still = told.pictures.find(({ number }) => number === (shot.keyframes[0] ?? shot.keyframes[1]))?.place;
     thumbnails.show(picture, shot, still ?? null);
     const line = [from(shot), `${shot.seconds} s`, pictures(shot), `take ${shot.take}`].filter(Boolean).join(" · ");
-    const cost = shot.price ? `${shot.state} ${shot.price}` : shot.preview ? "preview" : shot.state;
+    const cost = shot.state === "refused" ? "cannot be made so" : shot.words; // why not: below, where there is room
     const aloud = (/** @type {string} */ textContent) => make("span", { className: "luma-ray-aloud", textContent });
     picture.ariaHidden = "true";
     const made = make(
@@ -166,7 +170,7 @@ export function open(node) {
       make("span", { className: "luma-ray-scene-line", textContent: `${shot.number} · ${line}` }),
       make("span", { className: "luma-ray-scene-words", textContent: shot.prompt || "(no words)" }),
       make("span", { className: "luma-ray-scene-cost", textContent: cost }),
-      aloud([`. ${shot.words}.`, shot.seam && `Here: ${shot.seam}.`].filter(Boolean).join(" ").replace("..", ".")),
+      aloud(shot.seam ? `. How it begins: ${shot.seam}.` : "."),
     );
     made.dataset.shot = String(shot.number);
     made.title = shot.words;
