@@ -180,7 +180,7 @@ export function open(node) {
     const place = make("li", {}, made);
     place.style.setProperty("--seconds", String(shot.seconds));
     if (shot.seam) {
-      const seam = make("span", { className: "luma-ray-seam", textContent: shot.seam.startsWith("a cut") ? "✂" : "→", title: shot.seam });
+      const seam = make("span", { className: "luma-ray-seam", textContent: /\ba cut\b/.test(shot.seam) ? "✂" : "→", title: shot.seam });
       seam.ariaHidden = "true";
       place.prepend(seam);
     }
