@@ -86,7 +86,7 @@ def moved(text: str, shot: int, to: int, known: Sequence[int] = ()) -> Revised:
     lines.insert(to - 1, lines.pop(shot - 1))
     pictures.insert(to - 1, pictures.pop(shot - 1))
     order = iter(shots)
-    parts = [next(order) if isinstance(part, _Shot) else part for part in parts]
+    parts = _apart([next(order) if isinstance(part, _Shot) else part for part in parts])
     _flush(shots)
     kept = _kept(shots, lines, pictures, known)
     told = _checked(_joined(parts, text), lines)
@@ -105,7 +105,7 @@ def removed(text: str, shot: int, known: Sequence[int] = ()) -> Revised:
     gone = shots.pop(shot - 1)
     del lines[shot - 1], pictures[shot - 1]
     remarks = [*gone.above, *(line for kind, line in gone.lines if kind == "remark")]
-    parts = [remarks if part is gone else part for part in parts]
+    parts = _apart([remarks if part is gone else part for part in parts])
     _kept(shots, lines, pictures, known)
     told = _checked(_joined(parts, text), lines)
     return Revised(text=told, shot=min(shot, len(lines)), words=f"Shot {shot} is removed.")
@@ -243,6 +243,15 @@ def _parted(loose: list[str], *, first: bool) -> tuple[list[str], list[str]]:
     if first and len(above) == len(loose):  # the head of the sheet
         above = []
     return loose[: len(loose) - len(above)], above
+
+
+def _apart(parts: list[_Part]) -> list[_Part]:
+    """Where the first shot has remarks that go with it, an empty line between them and the head of the sheet."""
+    first = next(index for index, part in enumerate(parts) if isinstance(part, _Shot))
+    shot, head = parts[first], [line for part in parts[:first] if isinstance(part, list) for line in part]
+    if isinstance(shot, _Shot) and shot.above and not (head and not head[-1].strip()):
+        parts.insert(first, ["\n"])
+    return parts
 
 
 def _shots(parts: Sequence[_Part]) -> list[_Shot]:

@@ -276,8 +276,8 @@ class _Takes:
             return Take(number=number, state=state, words=STATES[state], quote=None, entry=entry, clip=clip)
         told = self._outlook[number][index]
         if not told.quotes:
-            words = redact(str(told.refusal)) if told.refusal is not None else STATES["here"]
-            state = "refused" if told.refusal is not None else "here"
+            state = "refused" if told.refusal is not None else "preview" if entry and entry.local else "here"
+            words = redact(str(told.refusal)) if told.refusal is not None else STATES[state]
             return Take(number=number, state=state, words=words, quote=None, entry=entry, clip=clip)
         dearest = max(told.quotes, key=lambda each: each[1])[0]
         if self.lifecycle.sellers.provider(dearest.provider).local:

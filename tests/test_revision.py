@@ -120,6 +120,13 @@ def test_a_remark_at_the_head_is_the_sheets():
     assert moved("# title\none\ntwo", 2, 1).text == "# title\ntwo\none"
 
 
+def test_a_shot_that_comes_first_keeps_its_remark():
+    now = moved("# title\none\n# of two\ntwo", 2, 1).text
+    assert now == "# title\n\n# of two\ntwo\none"
+    assert moved(now, 1, 2).text == "# title\n\none\n# of two\ntwo"
+    assert removed("# title\none\n# of two\ntwo", 1).text == "# title\n\n# of two\ntwo"
+
+
 def test_a_shot_that_moves_keeps_its_pictures():
     now = moved("one\ntwo\nthree", 3, 1, [0, 1, 2, 3])
     assert now.text == "K2 > K3 | three\nK0 > K1 | one\nK1 > K2 | two"

@@ -191,6 +191,15 @@ def test_without_a_key_shots_are_previews_and_free(page):
     assert scene["price"] == ""
 
 
+def test_previews_that_are_asked_for_are_called_so(page, seller):
+    prompt = graph("a fox wakes", provider="animatic")
+    assert states(page, prompt) == [("free", "")]
+    run(page, prompt)
+    scene = told(page, prompt)
+    assert scene["bill"] == "shot 1 a preview, free"
+    assert [take["state"] for take in scene["shots"][0]["takes"]] == ["preview", "free"]
+
+
 def test_a_preview_is_shown_until_the_shot_is_bought(page, monkeypatch):
     run(page, graph("a fox wakes"))
     with selling(monkeypatch):

@@ -4,7 +4,7 @@ import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import { failed } from "./canvas.js";
 import { button, make, styled } from "./dom.js";
-import { idOf, leading } from "./scene_graph.mjs";
+import { changing, idOf, leading } from "./scene_graph.mjs";
 import { address } from "./scene_pictures.mjs";
 import { ask } from "./talk.js";
 
@@ -104,15 +104,14 @@ export function draw(node, element) {
 
   /** Into the widgets, as one step of ComfyUI's own undo. @param {{ size: number, across: number, down: number }} place */
   async function write(place) {
-    app.canvas?.emitBeforeChange?.();
-    for (const name of PERCENTS) {
-      const one = widget(name);
-      if (one && one.value !== place[name]) {
+    changing(() => {
+      for (const name of PERCENTS) {
+        const one = widget(name);
+        if (!one || one.value === place[name]) continue;
         one.value = place[name];
         one.callback?.(place[name], app.canvas, node);
       }
-    }
-    app.canvas?.emitAfterChange?.();
+    });
     node.setDirtyCanvas?.(true, true);
     await follow(true);
   }

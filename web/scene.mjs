@@ -5,7 +5,7 @@ import { api } from "../../scripts/api.js";
 import { failed, nodeOf, toast } from "./canvas.js";
 import { button, make, styled } from "./dom.js";
 import { editor } from "./scene_editor.mjs";
-import { idOf, leading } from "./scene_graph.mjs";
+import { changing, idOf, leading } from "./scene_graph.mjs";
 import { player } from "./scene_player.mjs";
 import { Thumbnails } from "./scene_pictures.mjs";
 import { ask } from "./talk.js";
@@ -29,6 +29,9 @@ const RUNNING = 3000;
 /** Closes the view that is open. */
 let close = () => {};
 
+/** Which of the workflows is before us. */
+const workflow = () => app.extensionManager?.workflow?.activeWorkflow?.path;
+
 /** @param {any} node */
 const sheetOf = (node) => node.widgets?.find((/** @type {any} */ each) => each.name === "sheet");
 
@@ -47,9 +50,12 @@ export function open(node) {
   const id = idOf(node);
   if (id === null) return;
   const before = /** @type {HTMLElement | null} */ (document.activeElement);
+  const own = workflow();
   /** @type {Scene | null} */
   let scene = null;
   let chosen = 1;
+  /** The shot that plays; 0 for none. */
+  let plays = 0;
   let running = false;
   let closed = false;
   let soon = 0;
@@ -72,7 +78,7 @@ export function open(node) {
   const add = button("Add a shot", () => change(() => ({ change: "add", after: chosen, seconds: scene?.shots.at(-1)?.seconds ?? 5 })), failed);
   const queue = button("Queue", async () => void (await app.queuePrompt(0)), failed);
   const leave = button("Close", async () => close(), failed);
-  const film = player({ thumbnails, onShot: playing });
+  const film = player({ onShot: playing });
   const edit = editor({ change, leave: () => tile(chosen)?.focus() });
   const dock = make(
     "section",
@@ -91,6 +97,7 @@ export function open(node) {
 
   /** @param {number} number 0 when nothing plays */
   function playing(number) {
+    plays = number;
     for (const each of strip.querySelectorAll("button")) each.classList.toggle("luma-ray-playing", each.dataset.shot === String(number));
   }
 
@@ -98,7 +105,7 @@ export function open(node) {
   async function look() {
     if (closed) return;
     const here = nodeOf(/** @type {string} */ (id));
-    if (here?.comfyClass !== node.comfyClass) return close();
+    if (here?.comfyClass !== node.comfyClass || workflow() !== own) return close();
     try {
       const prompt = await leading(/** @type {string} */ (id));
       if (!prompt[/** @type {string} */ (id)]) throw new Error("This node is muted or bypassed: there is nothing to make.");
@@ -128,6 +135,7 @@ export function open(node) {
     queue.textContent = told.price ? `Queue (this scene: ${told.price})` : "Queue";
     strip.replaceChildren(...told.shots.map((shot) => item(shot, told)));
     if (focused) tile(chosen)?.focus();
+    playing(plays);
     edit.show(told.shots[chosen - 1], told);
   }
 
@@ -151,27 +159,28 @@ export function open(node) {
     const still = told.pictures.find(({ number }) => number === (shot.keyframes[0] ?? shot.keyframes[1]))?.place;
     thumbnails.show(picture, shot, still ?? null);
     const line = [from(shot), `${shot.seconds} s`, pictures(shot), `take ${shot.take}`].filter(Boolean).join(" · ");
-    const cost = shot.price ? `${shot.state} ${shot.price}` : shot.preview ? "preview" : shot.state;
+    const cost = shot.state === "refused" ? "cannot be made so" : shot.words; // why not: below, where there is room
+    const aloud = (/** @type {string} */ textContent) => make("span", { className: "luma-ray-aloud", textContent });
+    picture.ariaHidden = "true";
     const made = make(
       "button",
       { type: "button", className: `luma-ray-shot luma-ray-${shot.state}`, tabIndex: own ? 0 : -1, draggable: true },
       picture,
+      aloud(`Shot ${shot.number} of ${told.shots.length}. `),
       make("span", { className: "luma-ray-scene-line", textContent: `${shot.number} · ${line}` }),
       make("span", { className: "luma-ray-scene-words", textContent: shot.prompt || "(no words)" }),
       make("span", { className: "luma-ray-scene-cost", textContent: cost }),
+      aloud(shot.seam ? `. How it begins: ${shot.seam}.` : "."),
     );
     made.dataset.shot = String(shot.number);
     made.title = shot.words;
     made.setAttribute("aria-current", String(own));
-    const meets = shot.seam && `${shot.seam}.`;
-    made.ariaLabel = `Shot ${shot.number} of ${told.shots.length}: ${shot.prompt || "no words"}. From ${from(shot)}, ${shot.seconds} s, ` +
-      `${pictures(shot) || "no pictures"}, take ${shot.take}. ${shot.words}. ${meets}`;
     made.addEventListener("click", () => choose(shot.number));
     made.addEventListener("dragstart", (event) => event.dataTransfer?.setData("text/x-luma-ray-shot", String(shot.number)));
     const place = make("li", {}, made);
     place.style.setProperty("--seconds", String(shot.seconds));
     if (shot.seam) {
-      const seam = make("span", { className: "luma-ray-seam", textContent: shot.seam.startsWith("a cut") ? "✂" : "→", title: shot.seam });
+      const seam = make("span", { className: "luma-ray-seam", textContent: /\ba cut\b/.test(shot.seam) ? "✂" : "→", title: shot.seam });
       seam.ariaHidden = "true";
       place.prepend(seam);
     }
@@ -201,9 +210,7 @@ export function open(node) {
         throw new Error("The sheet comes from another node: change it there.");
       const known = scene?.pictures.map(({ number }) => number) ?? [];
       const told = await ask("scene/edit", { sheet: widget.value, edit: wanted(chosen), pictures: known });
-      app.canvas?.emitBeforeChange?.(); // one step of ComfyUI's own undo
-      widget.value = told.sheet;
-      app.canvas?.emitAfterChange?.();
+      changing(() => (widget.value = told.sheet));
       here.setDirtyCanvas?.(true, true);
       chosen = told.shot;
       await look();
@@ -295,6 +302,7 @@ styled(`
 .luma-ray-scene-picture img { width: 100%; height: 100%; object-fit: cover; }
 .luma-ray-scene-words { display: -webkit-box; overflow: hidden; -webkit-box-orient: vertical; -webkit-line-clamp: 2; }
 .luma-ray-scene-cost { font-weight: 600; }
+.luma-ray-aloud { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .luma-ray-new .luma-ray-scene-cost::before { content: "● "; }
 .luma-ray-refused .luma-ray-scene-cost::before { content: "▲ "; }
 .luma-ray-here .luma-ray-scene-cost::before { content: "✓ "; }

@@ -30,3 +30,13 @@ export async function leading(id) {
   }
   return found;
 }
+
+/** A change of the graph, as one step of ComfyUI's own undo. @param {() => void} act */
+export function changing(act) {
+  const { canvas } = app;
+  canvas?.emitBeforeChange?.();
+  canvas?.emitAfterChange?.(); // what was changed before is a step of its own
+  canvas?.emitBeforeChange?.();
+  act();
+  canvas?.emitAfterChange?.();
+}
