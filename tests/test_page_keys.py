@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from base64 import b64encode
 from decimal import Decimal
 
 import pytest
@@ -168,6 +169,24 @@ def test_what_a_provider_repeats_of_a_key_and_of_addresses_does_not_come_out(pag
     assert "see console.lumalabs.ai" in told["words"]
     for part in (KEY, KEY[:20], "https://", "/account"):
         assert part not in told["words"]
+
+
+@pytest.mark.parametrize("status", [400, 401, 500])
+@pytest.mark.parametrize("provider", BY_KEY, ids=lambda provider: provider.name)
+def test_no_key_comes_out_whatever_a_provider_answers(page, shop, provider, status, monkeypatch):
+    emulator = shop(provider)
+    monkeypatch.setenv(provider.secrets[0], KEY)
+    said = f"{KEY} Bearer {KEY} {KEY.encode().hex()} {b64encode(f'user:{KEY}'.encode()).decode()}"
+    inner = {"message": said, "code": "locked", "param": said}
+    fails(
+        emulator,
+        provider.name,
+        Fault.status(status, {"detail": said, "message": said, "title": said, "error": inner}),
+    )
+    answer = page.post("test_key", {"provider": provider.name})
+    assert answer.status_code == 200
+    for part in (KEY, KEY[:20], KEY.encode().hex()[:30], b64encode(f"user:{KEY}".encode()).decode()[8:40]):
+        assert part not in answer.text
 
 
 def test_a_router_that_is_not_switched_on_for_the_account_is_no_wrong_key(page, shop):
