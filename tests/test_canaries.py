@@ -374,16 +374,35 @@ def everything_goes_wrong(stage: Stage, provider: Any, crashes: io.StringIO | An
 
 
 def routes_tell(stage: Stage) -> Iterator[tuple[str, str]]:
-    """The answers to everything that ComfyUI's own page can ask."""
+    """The answers to everything that ComfyUI's own page can ask; what is about one generation, of all of them."""
+
+    def answer(path: str, handler: Any) -> Any:
+        here = mock.Mock()
+        here.get_extra_info = {"peername": ("127.0.0.1", 50000)}.get
+        headers = {"X-Luma-Ray": "1", "Host": "127.0.0.1:8188"}
+        return stage.host.server.run(
+            handler(make_mocked_request("GET", path, headers=headers, transport=here))
+        )
+
+    ids: list[str] = []
+    of_one = []
     for (method, path), handler in stage.host.server.routes.items():
-        if method == "GET":
-            here = mock.Mock()
-            here.get_extra_info = {"peername": ("127.0.0.1", 50000)}.get
-            headers = {"X-Luma-Ray": "1", "Host": "127.0.0.1:8188"}
-            asked = make_mocked_request("GET", path, headers=headers, transport=here)
-            answer = stage.host.server.run(handler(asked))
-            assert answer.status == 200, answer.text
-            yield path, f"{dict(answer.headers)} {answer.text}"
+        if method != "GET":
+            continue
+        told = answer(path, handler)
+        if told.status == 400 and "id is missing" in told.text:
+            of_one.append((path, handler))
+            continue
+        assert told.status == 200, told.text
+        if path.endswith("/library"):
+            ids = [row["id"] for row in json.loads(told.text)["rows"]]
+        yield path, f"{dict(told.headers)} {told.text}"
+    assert len(ids) > 50
+    for path, handler in of_one:
+        for each in ids:
+            told = answer(f"{path}?id={each}", handler)
+            # A file of the library was searched where it lies.
+            yield path, f"{dict(told.headers)} {getattr(told, 'text', '')}"
 
 
 def running_processes() -> Iterator[tuple[str, bytes]]:
