@@ -56,6 +56,8 @@ app.canvas.background_image = null;
 app.canvas.clear_background_color = "#1c1c20";
 return true;
 """
+SETTLED = "await new Promise((done) => setTimeout(done, 5000)); return true"
+"""The interface loads the last workflow, and fonts, for a while after it can be asked."""
 LETTERS = 44
 """Of a line in a box of text."""
 LINE = 11
@@ -88,6 +90,7 @@ def main(wanted: list[str]) -> None:
                 tab.open(comfyui.address)
                 tab.until(READY, seconds=90)
                 tab.ask(PLAIN)
+                tab.ask(SETTLED)
                 for node_id in wanted or translations.nodes():
                     draw(tab, node_id)
         finally:

@@ -56,12 +56,12 @@ def film(video: Any) -> Path:
 
 
 def grid(frames: Sequence[Any], across: int, size: tuple[int, int] = SIZE) -> Image.Image:
-    """*frames* in rows of *across*, each filling its place: what is too much is cut off on both sides."""
+    """*frames* in rows of *across*, each filling its place: what is too much is cut off, never the mark."""
     sheet = Image.new("RGB", size, PAPER)
     wide, tall = size[0] // across, size[1] // -(-len(frames) // across)
     for number, frame in enumerate(frames):
         row, column = divmod(number, across)
-        small = ImageOps.fit(Image.fromarray(frame), (wide, tall), Image.Resampling.LANCZOS)
+        small = ImageOps.fit(Image.fromarray(frame), (wide, tall), Image.Resampling.LANCZOS, centering=(1, 0))
         sheet.paste(small, (column * wide, row * tall))
     return sheet
 
@@ -92,6 +92,9 @@ def sheet(name: str) -> Image.Image:
         picture = grid(sample(path, 3)[1:2], 1)
         picture.paste(wave(path, 96), (0, SIZE[1] - 96))
         return picture
+    if name == "interpolate-two-clips":
+        moments = sample(path, 9)
+        return grid([moments[1], moments[3], moments[4], moments[7]], 2)
     seconds = clips.inspect(path).seconds
     return grid(sample(path, 9), 3) if seconds > 20 else grid(sample(path, 4), 2)
 
