@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 Prompt = Mapping[str, Mapping[str, Any]]
 """A queued graph as ComfyUI executes it: {node id: {class_type, inputs}}; a list of two as input is a link."""
+
+_UNASKED: Final = ("_", "$$")
+_SHOWN: Final = "-preview"
+"""ComfyUI's page puts its own players, such as "video-preview", among the inputs of a node that has shown a clip."""
 
 
 def linked(value: Any) -> bool:
@@ -29,7 +33,7 @@ def mark(prompt: Prompt, node_id: str) -> str:
         inputs = {
             name: [of(str(value[0]), above | {node_id}), value[1]] if linked(value) else value
             for name, value in sorted(node.get("inputs", {}).items())
-            if not name.startswith("_")
+            if not (name.startswith(_UNASKED) or name.endswith(_SHOWN))
         }
         told = json.dumps([node.get("class_type"), inputs], sort_keys=True, default=str)
         known[node_id] = hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:24]

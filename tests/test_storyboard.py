@@ -172,6 +172,9 @@ def test_shots_that_change_places_keep_their_clips(page, pictures):
     prompt = graph(pictures=4, sheet="a fox wakes\nit runs\nit sleeps")
     run(page, prompt)
     assert [shot["state"] for shot in told(page, prompt)["shots"]] == ["preview"] * 3
+    # As ComfyUI's page tells of a node that plays its clip.
+    prompt["1"]["inputs"]["video-preview"] = prompt["10"]["inputs"]["$$canvas-image-preview"] = ""
+    assert [shot["state"] for shot in told(page, prompt)["shots"]] == ["preview"] * 3
     edit = {"change": "move", "shot": 3, "to": 1}
     answer = page.post(
         "scene/edit", {"sheet": prompt["1"]["inputs"]["sheet"], "edit": edit, "pictures": [0, 1, 2, 3]}

@@ -83,7 +83,7 @@ export function draw(node, element) {
   /** Draw what the widgets say, where that is something else than is drawn. */
   async function follow(anew = false) {
     const now = values();
-    const own = JSON.stringify([now, film.width, film.height]);
+    const own = JSON.stringify([now, film]);
     if ((own === seen && !anew) || drag) return;
     seen = own;
     try {
