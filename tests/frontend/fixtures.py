@@ -50,14 +50,20 @@ def page_settings():
     return {}
 
 
+@pytest.fixture(scope="session")
+def profile(tmp_path_factory):
+    """What Chromium keeps from one module to the next: the interface, as it was fetched and compiled."""
+    return tmp_path_factory.mktemp("chromium")
+
+
 @pytest.fixture(scope="module")
-def chromium():
+def chromium(profile):
     reason = missing()
     if reason:
         pytest.skip(reason)
     from browser import Browser
 
-    with Browser() as browser:
+    with Browser(profile) as browser:
         yield browser
 
 
@@ -85,7 +91,7 @@ def opened_page(chromium, renderer, page_environment, page_settings, tmp_path_fa
     settings = {"Comfy.VueNodes.Enabled": renderer == "vue", **page_settings}
     with (
         backend(tmp_path_factory.mktemp("page"), settings, page_environment) as running,
-        chromium.tab() as tab,
+        chromium.tab(running.address) as tab,
     ):
         opened = Page(tab, running, renderer)
         opened.open()

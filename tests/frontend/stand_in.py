@@ -7,12 +7,15 @@ ComfyUI's own interface takes it.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import importlib
 import json
+import socket
 import threading
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -147,14 +150,14 @@ class StandIn:
         app.router.add_get("/", index)
         app.router.add_static(OURS, WEB)
         app.router.add_static("/", static)
-        app.on_response_prepare.append(_uncached)
+        app.on_response_prepare.append(_cached)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         self._closing = AsyncExitStack()
         self._closing.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        self.address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        # The same address each time: what the browser has compiled of the interface is good for the next one.
+        await web.SockSite(runner, _listening().dup()).start()
+        self.address = f"http://127.0.0.1:{_listening().getsockname()[1]}"
 
     @web.middleware
     async def _record(self, request: web.Request, handler: Any) -> web.StreamResponse:
@@ -302,6 +305,16 @@ class StandIn:
         return web.json_response({"cancelled": True})
 
 
+@cache
+def _listening() -> socket.socket:
+    """The socket of all stand-ins of this process, one after the other; nobody else can take its port meanwhile."""
+    made = socket.socket()
+    made.bind(("127.0.0.1", 0))
+    made.listen(128)
+    atexit.register(made.close)
+    return made
+
+
 def _told(job: Job) -> dict[str, Any]:
     errors = [about for event, about in job.messages if event == "execution_error"]
     return {
@@ -350,9 +363,11 @@ async def _missing(request: web.Request) -> web.Response:
     return web.json_response({"error": "not served"}, status=404)
 
 
-async def _uncached(request: web.Request, response: web.StreamResponse) -> None:
+async def _cached(request: web.Request, response: web.StreamResponse) -> None:
     if request.path == "/" or request.path.startswith(OURS):
         response.headers["Cache-Control"] = "no-store"
+    elif request.path.startswith("/assets/"):  # their names change with what is in them
+        response.headers["Cache-Control"] = "public, max-age=86400, immutable"
 
 
 async def _example(request: web.Request) -> web.StreamResponse:
