@@ -72,6 +72,8 @@ class Outlook:
     """What one of them would cost and count, for each that it may be and that would be bought."""
     refusal: GenerationError | None = None
     """Why a clip that it may be would be refused."""
+    again: int = 0
+    """Clips that another shot before it buys already."""
 
     @property
     def dearest(self) -> tuple[Quote, Decimal] | None:
@@ -128,7 +130,8 @@ def marks_of(prompt: Prompt, node_id: str) -> tuple[str, ...]:
 def outlook(lifecycle: Lifecycle, planned: Sequence[Shot]) -> list[Outlook]:
     """What would become of each shot. Two that are the same are one purchase, told of at the first."""
     owned = lifecycle.ledger.owned({each for shot in planned for each in shot.marks})
-    told = []
+    told: list[Outlook] = []
+    before: set[str] = set()
     for shot in planned:
         quotes, refusal = [], None
         for request in shot.requests:
@@ -142,10 +145,19 @@ def outlook(lifecycle: Lifecycle, planned: Sequence[Shot]) -> list[Outlook]:
                 refusal = refusal or lacking
             elif not quoted.recalled:
                 quotes.append((quoted, budget.counted(quoted, lifecycle.sellers.providers, request)))
-        missing = [each for each in shot.marks if each not in owned]
-        told.append(Outlook(shot=shot, clips=len(missing), quotes=tuple(quotes), refusal=refusal))
+        missing = {each for each in shot.marks if each not in owned}
+        again = missing & before
+        told.append(
+            Outlook(
+                shot=shot,
+                clips=len(missing - again),
+                quotes=tuple(quotes),
+                refusal=refusal,
+                again=len(again),
+            )
+        )
         if quotes:
-            owned |= set(missing)
+            before |= missing
     return told
 
 

@@ -108,10 +108,23 @@ def test_a_clip_that_is_here_costs_nothing_and_a_new_take_of_it_does(page, selle
     assert len(seller.requests) == bought
 
 
+@pytest.mark.parametrize(("state", "words"), [("submitted", "being made"), ("uncertain", "unanswered")])
+def test_a_clip_that_is_bought_and_not_here_is_not_said_to_be_here(page, seller, state, words):
+    prompt = film(shot("one"), shot("two"))
+    run(page, prompt)
+    with page.studio.lifecycle.journal.database.transaction(writes=True) as connection:
+        connection.exec_driver_sql(
+            "UPDATE generations SET state = ? WHERE request LIKE '%\"one\"%'", (state,)
+        )
+    told = quoted(page, prompt)
+    assert [each["badge"] for each in told["nodes"].values()] == [words, "in library"]
+    assert told["graph"]["line"] == f"1 in library, 1 {words}"
+
+
 def test_two_nodes_that_are_the_same_are_one_purchase(page, seller):
     told = quoted(page, film(shot("one"), shot("one")))
-    assert [each["badge"] for each in told["nodes"].values()] == ["$0.30 · replicate", "in library"]
-    assert told["graph"]["new"] == 1
+    assert [each["badge"] for each in told["nodes"].values()] == ["$0.30 · replicate", "the same as another"]
+    assert told["graph"]["line"] == "$0.30 · 1 new, 1 the same as another · $50.00 left today"
 
 
 def test_what_is_refused_says_so_and_who_would_do_it(page, seller):
@@ -196,6 +209,7 @@ def test_limits_that_cannot_be_read_are_told_and_buy_nothing(page, seller):
     told = quoted(page, film(shot("one")))
     assert "cannot be read" in told["over"]
     assert told["nodes"]["1"]["badge"] == "$0.30 · replicate"
+    assert quoted(page, film(shot("one", provider="animatic")))["over"] == ""
 
 
 # -- choices that nobody sells --------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ function node(id, row, leave) {
 
 /** @param {any} clip */
 function of(clip) {
-  if (clip.state === "library") return "in library";
+  if (clip.state === "library") return clip.asked ? "unanswered" : clip.coming ? "being made" : clip.same ? "the same as another" : "in library";
   if (clip.state === "refused") return "refused";
   const times = clip.new > 1 ? `${clip.new} × ` : "";
   return `${times}${clip.price} · ${clip.provider}${clip.old ? `, ${clip.old} in library` : ""}`;

@@ -47,6 +47,9 @@ function changed() {
 }
 
 /** @param {any} node */
+const idle = (node) => node.mode === MUTED || node.mode === BYPASSED;
+
+/** @param {any} node */
 const ours = (node) => node.constructor?.nodeData?.category === CATEGORY;
 
 /** Whether there is a node, in any subgraph, that is as *wanted*. @param {(node: any) => boolean} wanted */
@@ -57,7 +60,7 @@ function anyNode(wanted) {
 
 /** Whether reading *node* does something: ends a recording, takes a picture, uploads a view. @param {any} node */
 const acts = (node) =>
-  !ours(node) && node.widgets?.some((/** @type {any} */ each) => each.serializeValue?.constructor.name === "AsyncFunction");
+  !ours(node) && !idle(node) && node.widgets?.some((/** @type {any} */ each) => each.serializeValue?.constructor.name === "AsyncFunction");
 
 /** Look again soon. @param {boolean} [anyway] also where the graph is the same */
 function soon(anyway = false) {
@@ -139,7 +142,7 @@ function badge(node) {
   return () => {
     version();
     if (ours(node)) notice(node);
-    const { text = "", state = "" } = (![MUTED, BYPASSED].includes(node.mode) && known.get(node)) || {};
+    const { text = "", state = "" } = (!idle(node) && known.get(node)) || {};
     if (text !== made.text) made = new Badge({ text, fgColor: "#ffffff", bgColor: COLOURS[state] ?? "#334155" });
     return made;
   };
@@ -178,6 +181,7 @@ const line = () => (version(), trouble ? (trouble === ACTS ? "price on click" : 
 const state = () => (version(), told?.over ? "luma-ray-over" : line() ? "" : "luma-ray-none");
 
 async function open() {
+  if (document.querySelector(".luma-ray-bill")) return;
   const { bill } = await import("./bill.mjs");
   demanded = trouble !== "";
   if (demanded) await quote();

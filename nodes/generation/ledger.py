@@ -99,6 +99,14 @@ class Ledger:
         rows.sort(key=lambda row: (row.local, row.state != "completed", -row.created_at), reverse=True)
         return {str(row.shot): row for row in rows}
 
+    def unfinished(self, shots: Collection[str]) -> dict[str, str]:
+        """Those of *shots* that were bought and whose clips are not here yet, with their state."""
+        under_way = sa.select(GENERATIONS.c.shot, GENERATIONS.c.state).where(
+            GENERATIONS.c.shot.in_(list(shots)), LIVE, GENERATIONS.c.state != "completed"
+        )
+        with self._journal.database.transaction() as connection:
+            return {str(shot): str(state) for shot, state in connection.execute(under_way)}
+
     def lines(self, *, begin: float = 0.0, free: bool = False, limit: int = 100_000) -> list[Line]:
         """The generations since *begin*, newest first; with the local previews where they are wanted (*free*)."""
         query = (

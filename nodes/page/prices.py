@@ -50,7 +50,13 @@ class _Clips:
     new: int = 0
     """How many clips are bought."""
     old: int = 0
-    """How many are here already."""
+    """How many are bought already."""
+    coming: int = 0
+    """How many of these are being made."""
+    asked: int = 0
+    """How many of these wait for an answer whether they were bought at all."""
+    same: int = 0
+    """How many another node asks for as well, which buys them."""
     usd: Decimal = Decimal(0)
     """What one counts."""
     price: str = ""
@@ -68,7 +74,10 @@ class _Clips:
     def told(self) -> dict[str, Any]:
         """As JSON."""
         return {
-            **{name: getattr(self, name) for name in ("title", "state", "new", "old", "price", "provider")},
+            **{
+                name: getattr(self, name)
+                for name in ("title", "state", "new", "old", "coming", "asked", "same", "price", "provider")
+            },
             "usd": f"{self.usd:f}",
             "words": redact(self.words),
         }
@@ -91,13 +100,14 @@ def _told(whole: Lifecycle, prompt: _Prompt) -> Any:
     queued = [shot for shot in planned if running is None or shot.node in running]
     idle = [shot for shot in planned if running is not None and shot.node not in running]
     outlook = plan.outlook(lifecycle, queued)
+    states = lifecycle.ledger.unfinished({mark for shot in planned for mark in shot.marks})
     choices = Choices(lifecycle)
     nodes: dict[str, Any] = {}
     inside: dict[str, list[_Clips]] = {}
     everything: list[_Clips] = []
     for told, runs_now in ((outlook, True), (plan.outlook(lifecycle, idle), False)):
         for node_id, of_node in _by_node(told).items():
-            clips = [_clips(lifecycle, each) for each in of_node]
+            clips = [_clips(lifecycle, each, states) for each in of_node]
             everything += clips if runs_now else []
             above = node_id.split(":")[:-1]
             for depth in range(1, len(above[:_DEEPEST]) + 1):
@@ -127,13 +137,18 @@ def _by_node(told: Iterable[plan.Outlook]) -> dict[str, list[plan.Outlook]]:
     return nodes
 
 
-def _clips(lifecycle: Lifecycle, told: plan.Outlook) -> _Clips:
+def _clips(lifecycle: Lifecycle, told: plan.Outlook, states: Mapping[str, str]) -> _Clips:
     title, count = told.shot.title[:_LONGEST], len(told.shot.marks)
+    under_way = [states[mark] for mark in told.shot.marks if mark in states]
+    asked = under_way.count("uncertain")
+    coming = len(under_way) - asked
     if told.dearest is None:
         if told.clips and told.refusal is not None:
             words = str(told.refusal)
             return _Clips(title=title, state="refused", words=words, short=_short(lifecycle, told))
-        return _Clips(title=title, state="library", old=count)
+        return _Clips(
+            title=title, state="library", old=count - told.again, coming=coming, asked=asked, same=told.again
+        )
     quoted, usd = told.dearest
     seller = lifecycle.sellers.provider(quoted.provider)
     if seller.local:
@@ -155,7 +170,10 @@ def _clips(lifecycle: Lifecycle, told: plan.Outlook) -> _Clips:
         title=title,
         state="new",
         new=told.clips,
-        old=count - told.clips,
+        old=count - told.clips - told.again,
+        same=told.again,
+        coming=coming,
+        asked=asked,
         usd=usd,
         price=f"{unsure if quoted.usd is not None else ''}{dollars(quoted.usd)}",
         provider=seller.name,
@@ -194,15 +212,29 @@ def _badge(clips: Sequence[_Clips]) -> str:
         if number > 1:
             price = f"{number} \N{MULTIPLICATION SIGN} {price}" if price else f"{number} for {_sum(new)}"
         parts += [price, ", ".join(dict.fromkeys(each.provider for each in new))]
-    old = sum(each.old for each in clips)
-    if old:
-        parts.append(f"{old} in library" if new or len({each.state for each in clips}) > 1 else "in library")
+    alone = not new and {each.state for each in clips} == {"library"}
+    here = _bought(clips)
+    parts += [what for what, _ in here] if alone and len(here) == 1 else [f"{n} {what}" for what, n in here]
     if any(each.state == "free" for each in clips):
         parts.append("free · " + ", ".join(dict.fromkeys(c.provider for c in clips if c.state == "free")))
     refused = [each for each in clips if each.state == "refused"]
     if refused:
         parts.append(refused[0].short if len(refused) == len(clips) else f"{len(refused)} refused")
     return " · ".join(parts)
+
+
+def _bought(clips: Sequence[_Clips]) -> list[tuple[str, int]]:
+    """Clips that were bought before: where they are, and how many."""
+    coming, asked = sum(each.coming for each in clips), sum(each.asked for each in clips)
+    here = sum(each.old for each in clips) - coming - asked
+    same = sum(each.same for each in clips)
+    all_of_them = (
+        ("in library", here),
+        ("being made", coming),
+        ("unanswered", asked),
+        ("the same as another", same),
+    )
+    return [(words, number) for words, number in all_of_them if number > 0]
 
 
 def _state(clips: Sequence[_Clips]) -> str:
@@ -223,8 +255,8 @@ def _graph_told(clips: Sequence[_Clips], over: str, limits: Sequence[Mapping[str
     refused = sum(each.state == "refused" for each in clips)
     free = sum(each.new for each in clips if each.state == "free")
     words = [_sum(new)] if new else []
-    counted = [(number, "new"), (old, "in library"), (free, "free"), (refused, "refused")]
-    words.append(", ".join(f"{count} {what}" for count, what in counted if count))
+    counted = [("new", number), *_bought(clips), ("free", free), ("refused", refused)]
+    words.append(", ".join(f"{count} {what}" for what, count in counted if count))
     words.append("over the limit" if over else _left(limits) if new else "")
     return {
         "new": number,
@@ -240,15 +272,17 @@ def _graph_told(clips: Sequence[_Clips], over: str, limits: Sequence[Mapping[str
 def _limits(lifecycle: Lifecycle, outlook: Sequence[plan.Outlook]) -> tuple[str, list[dict[str, Any]]]:
     """Why all of it together would be refused, in the words of the run; and each limit with what is left of it."""
     rows: list[dict[str, Any]] = []
+    quoted = plan.quoted_of(outlook)
     try:
         for row in bookkeeping.allowance(lifecycle.ledger, lifecycle.limits()):
             if row["limit"] is not None:
                 at = f" at {row['provider']}" if row["provider"] else ""
                 amounts = {n: None if row[n] is None else f"{row[n]:.2f}" for n in ("limit", "spent", "left")}
                 rows.append({"scope": row["scope"], "words": f"{_SCOPES[row['scope']]}{at}", **amounts})
-        plan.check_quoted(lifecycle, "as it is on the canvas", plan.quoted_of(outlook))
+        plan.check_quoted(lifecycle, "as it is on the canvas", quoted)
     except LimitReached as error:
-        return redact(str(error)), rows
+        # Limits that cannot be read hold up no graph that buys nothing.
+        return redact(str(error)) if any(each.usd for each in quoted) else "", rows
     return "", rows
 
 
