@@ -10,8 +10,8 @@ from . import collecting, host
 from .page import door, keys, library, limits, previews, prices, questions, reframe, scene
 
 PREFIX: Final = "/luma_ray"
-_FOLDER: Final = Path(__file__).resolve().parent.parent.name
-"""The pack's folder, by which ComfyUI serves what is in web/."""
+_FOLDER: Final = Path(__file__).parent.parent.name
+"""The pack's folder as ComfyUI found it, which may be a link: so it serves what is in web/."""
 MOST_UNTOLD: Final = 20
 """Events kept for the first page that is opened after them."""
 

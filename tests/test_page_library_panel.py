@@ -368,6 +368,7 @@ def test_it_is_extended_by_one_clip(panel):
     assert extend["inputs"]["generation"] == [clip, 3]
     assert (extend["inputs"]["model"], extend["inputs"]["provider"]) == ("ray-flash-2", "luma")
     assert (extend["inputs"]["length"], extend["inputs"]["duration"]) == (14, "5 s")
+    assert extend["inputs"]["resolution"] == "720p"
     panel.fit()
     panel.shot("library-extend")
 

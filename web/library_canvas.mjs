@@ -57,15 +57,21 @@ function added(make) {
   }
 }
 
-/** @param {string} type @param {[number, number]} at @param {Record<string, unknown>} widgets */
-function node(type, at, widgets) {
+/**
+ * @param {string} type
+ * @param {[number, number]} at
+ * @param {Record<string, unknown>} widgets
+ * @param {boolean} [sold] whether what its lists do not have is left out
+ */
+function node(type, at, widgets, sold = false) {
   const made = window.LiteGraph?.createNode(type);
   if (!made) throw new Error(`This ComfyUI has no node ${type}. Restart it after an update of Luma Ray.`);
   made.pos = [...at];
   graphNow().add(made);
   for (const [name, value] of Object.entries(widgets)) {
     const widget = made.widgets?.find((/** @type {any} */ each) => each.name === name);
-    if (!widget) continue;
+    const choices = widget?.options?.values;
+    if (!widget || (sold && Array.isArray(choices) && !choices.includes(value))) continue;
     widget.value = value;
     widget.callback?.(value, app.canvas, made, at);
   }
@@ -94,12 +100,8 @@ export function extend(row) {
     const clip = node(COLLECT, middle(), { id: row.id });
     const seconds = Math.round(row.seconds ?? 5);
     // As long as one more clip makes it: nothing is bought that nobody asked for.
-    const more = node("RayExtendVideo", beside(clip), {
-      ...(row.free || row.model === "unknown" ? {} : { model: row.model }),
-      provider: row.provider,
-      prompt: row.prompt,
-      length: seconds + 5,
-    });
+    const settings = { model: row.model, resolution: row.resolution, prompt: row.prompt, length: seconds + 5 };
+    const more = node("RayExtendVideo", beside(clip), { provider: row.provider, ...settings }, true);
     linked(clip, "generation", more, "generation");
     return [clip, more];
   });

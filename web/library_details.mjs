@@ -170,7 +170,7 @@ export function details(id, { plays, changed, other }) {
       screen(row, starts),
       make("p", {
         className: "luma-ray-facts",
-        textContent: `${stateOf(row)} · ${priceOf(row)} · ${kindOf(row)} · take ${row.take}`,
+        textContent: `${stateOf(row)} · ${priceOf(row)} · ${kindOf(row)}`,
       }),
       ...(all.back ? [make("p", { textContent: all.back })] : []),
       acts(all),

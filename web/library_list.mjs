@@ -39,6 +39,8 @@ export class List {
       { className: "luma-ray-rows", role: "listbox", ariaLabel: "Generations", tabIndex: 0 },
       this.space,
     );
+    const keys = "Enter opens a clip and plays it, Space plays it in its row. It can be dragged to the canvas.";
+    this.element.setAttribute("aria-description", keys);
     this.element.addEventListener("scroll", () => this.draw(), { passive: true });
     this.element.addEventListener("keydown", (event) => this.key(event));
     this.element.addEventListener("click", (event) => this.click(event));
