@@ -246,11 +246,12 @@ def test_space_plays_the_clip_in_its_row_and_stops_it(panel):
 
 def test_no_key_in_the_list_is_one_of_the_canvas(panel):
     node = panel.add("RayTextToVideo")
-    before = panel.box(node)
+    place = "return [...node(given[0]).pos, ...app.canvas.ds.offset]"
+    before = panel.ask(place, node)
     panel.ask("app.canvas.select?.(node(given[0])); return null", node)
     panel.ask("document.querySelector(given[0]).focus(); return null", LIST)
     panel.press("ArrowDown", "ArrowDown", "Home", "End", "PageUp")
-    assert panel.box(node) == before
+    assert panel.ask(place, node) == before
 
 
 # -- one of them ----------------------------------------------------------------------------------------------------
