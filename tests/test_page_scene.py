@@ -302,7 +302,7 @@ def test_the_film_so_far_is_played_and_what_is_missing_is_said(page):
     assert "a fox to play" in page.ask("return document.querySelector('.luma-ray-playing').textContent")
     page.shot("scene-plays")
     page.click(BUTTON, "Next shot")
-    page.see(f"{DOCK} .luma-ray-film-caption", "Shot 2 of 3 · 7 s · not made yet")
+    page.see(f"{DOCK} .luma-ray-film-caption", "Shot 2 of 3 · 7 s · Animatic cannot do this")
     page.see(f"{DOCK} .luma-ray-film-word", "nobody made it")
     page.shot("scene-plays-missing")
     page.click(BUTTON, "Next shot")
