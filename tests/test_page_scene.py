@@ -289,6 +289,29 @@ def test_clips_have_their_pictures(page):
     page.until("return document.querySelector(given[0])?.naturalWidth > 0", f"{SHOT} img", seconds=30)
 
 
+def test_shots_between_pictures_show_them_and_keep_them_where_they_go(page):
+    node = drawn(page, "a fox between pictures\na bear between pictures", provider="animatic")
+    for number, name in enumerate(("luma-ray-rocket.jpg", "luma-ray-coffee.jpg", "luma-ray-deep-field.jpg")):
+        picture = page.add("LoadImage")
+        page.set(picture, image=name)
+        page.link(picture, 0, node, f"keyframes.K{number}")
+    page.command("LumaRay.Scene")
+    page.see(SHOT, "K0 > K1")
+    page.see(SHOT, "K1 > K2")
+    page.until("return document.querySelectorAll(given[0])[1]?.naturalWidth > 0", f"{SHOT} img")
+    page.see(f"{FIELDS} label", "Begins on")
+    page.shot("scene-pictures")
+    page.click(SHOT, "a bear")
+    page.see(FIELDS, "From shot 1: goes on from K1; the frame that both have is shown once.")
+    page.press("Alt+ArrowLeft")
+    becomes(page, node, "K1 > K2 | a bear between pictures\nK0 > K1 | a fox between pictures")
+    page.see(STATUS, "Shot 2 is shot 1 now. Its pictures go with it.")
+    choose(page, labelled(page, "Ends on"), "0")
+    becomes(page, node, "K1 > K0 | a bear between pictures\nK0 > K1 | a fox between pictures")
+    choose(page, labelled(page, "Begins on"), "place")
+    becomes(page, node, "a bear between pictures\nK0 > K1 | a fox between pictures")
+
+
 def test_the_film_so_far_is_played_and_what_is_missing_is_said(page):
     drawn(page, "5 s | a fox to play\n5 s | a bear to play", provider="animatic")
     assert page.run()["status"] == "completed"
@@ -302,7 +325,7 @@ def test_the_film_so_far_is_played_and_what_is_missing_is_said(page):
     assert "a fox to play" in page.ask("return document.querySelector('.luma-ray-playing').textContent")
     page.shot("scene-plays")
     page.click(BUTTON, "Next shot")
-    page.see(f"{DOCK} .luma-ray-film-caption", "Shot 2 of 3 · 7 s · not made yet")
+    page.see(f"{DOCK} .luma-ray-film-caption", "Shot 2 of 3 · 7 s · Animatic cannot do this")
     page.see(f"{DOCK} .luma-ray-film-word", "nobody made it")
     page.shot("scene-plays-missing")
     page.click(BUTTON, "Next shot")

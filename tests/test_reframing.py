@@ -11,8 +11,10 @@ from luma_ray.nodes.generation.canvas import CANVAS, percents, placed
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    with opened(tmp_path_factory.mktemp("reframe")) as page:
-        yield page
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LUMA_RAY_COLLECT", "off")
+        with opened(tmp_path_factory.mktemp("reframe")) as page:
+            yield page
 
 
 def standing(page, **told):

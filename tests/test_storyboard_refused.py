@@ -9,8 +9,10 @@ from test_storyboard import graph, told
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    with opened(tmp_path_factory.mktemp("refused") / "comfyui") as page:
-        yield page
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LUMA_RAY_COLLECT", "off")
+        with opened(tmp_path_factory.mktemp("refused") / "comfyui") as page:
+            yield page
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ export function player({ onShot }) {
     onShot(shot.number);
     const video = await loaded(shot);
     if (own !== turn) return;
-    const what = shot.generation ? (shot.preview ? "a preview" : "") : `not made yet: ${shot.words}`;
+    const what = shot.generation ? (shot.preview ? "a preview" : "") : shot.words;
     caption.textContent = [`Shot ${shot.number} of ${shots.length}`, `${shot.seconds} s`, what].filter(Boolean).join(" · ");
     if (video) {
       video.currentTime = 0;
