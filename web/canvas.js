@@ -24,3 +24,23 @@ export function nodeOf(id) {
   }
   return node;
 }
+
+const CATEGORY = "video/Luma Ray";
+/** Modes of a node that does not run. */
+const MUTED = 2, BYPASSED = 4;
+
+/** @param {any} node */
+export const idle = (node) => node.mode === MUTED || node.mode === BYPASSED;
+
+/** @param {any} node */
+export const ours = (node) => node.constructor?.nodeData?.category === CATEGORY;
+
+/** Whether there is a node, in any subgraph, that is as *wanted*. @param {(node: any) => boolean} wanted */
+export function anyNode(wanted) {
+  const root = /** @type {any} */ (app.rootGraph);
+  return [root, ...(root?.subgraphs?.values() ?? [])].some((graph) => graph?.nodes?.some(wanted));
+}
+
+/** Whether reading *node* does something: ends a recording, takes a picture, uploads a view. @param {any} node */
+export const acts = (node) =>
+  !ours(node) && !idle(node) && node.widgets?.some((/** @type {any} */ each) => each.serializeValue?.constructor.name === "AsyncFunction");

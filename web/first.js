@@ -41,7 +41,7 @@ async function dismissed() {
 /** Whether a clip of *node* would be made on this machine as long as there is no key. @param {any} node */
 function previews(node) {
   const seller = node.widgets?.find((/** @type {any} */ each) => each.name === "provider");
-  return /^Ray[A-Z]/.test(node.comfyClass ?? "") && seller?.options?.values?.includes?.("animatic");
+  return /^Ray(?!Collect)[A-Z]/.test(node.comfyClass ?? "") && seller?.options?.values?.includes?.("animatic");
 }
 
 /** Whether a node has the hint: one that is in its graph, which a node that was cleared away still names. */

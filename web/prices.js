@@ -2,15 +2,12 @@
 // All of it comes from one question, asked anew when the graph changes.
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
-import { failed, nodeOf } from "./canvas.js";
+import { acts, anyNode, failed, idle, nodeOf, ours } from "./canvas.js";
 import { styled } from "./dom.js";
 import { ask } from "./talk.js";
 
-const CATEGORY = "video/Luma Ray";
 /** Milliseconds without another change before a question goes out. */
 const PAUSE = 250;
-/** Modes of a node that does not run. */
-const MUTED = 2, BYPASSED = 4;
 /** By state: white stands out from each of them, on light and on dark nodes. @type {Record<string, string>} */
 const COLOURS = { new: "#1e4e8c", refused: "#a61b1b", free: "#256029", library: "#256029" };
 const ACTS = "This graph has a node that records or uploads when it is read, so it is priced when you ask for it.";
@@ -45,22 +42,6 @@ function changed() {
   app.canvas?.setDirty?.(true, true);
   refresh();
 }
-
-/** @param {any} node */
-const idle = (node) => node.mode === MUTED || node.mode === BYPASSED;
-
-/** @param {any} node */
-const ours = (node) => node.constructor?.nodeData?.category === CATEGORY;
-
-/** Whether there is a node, in any subgraph, that is as *wanted*. @param {(node: any) => boolean} wanted */
-function anyNode(wanted) {
-  const root = /** @type {any} */ (app.rootGraph);
-  return [root, ...(root?.subgraphs?.values() ?? [])].some((graph) => graph?.nodes?.some(wanted));
-}
-
-/** Whether reading *node* does something: ends a recording, takes a picture, uploads a view. @param {any} node */
-const acts = (node) =>
-  !ours(node) && !idle(node) && node.widgets?.some((/** @type {any} */ each) => each.serializeValue?.constructor.name === "AsyncFunction");
 
 /** Look again soon. @param {boolean} [anyway] also where the graph is the same */
 function soon(anyway = false) {

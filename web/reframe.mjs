@@ -2,7 +2,7 @@
 // here a rectangle is only drawn, dragged, and scaled to the pixels of this page.
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
-import { failed } from "./canvas.js";
+import { acts, anyNode, failed } from "./canvas.js";
 import { button, make, styled } from "./dom.js";
 import { changing, idOf, leading } from "./scene_graph.mjs";
 import { address } from "./scene_pictures.mjs";
@@ -119,7 +119,7 @@ export function draw(node, element) {
   /** Look at the film that comes here. */
   async function look() {
     const id = idOf(node);
-    if (id === null) return;
+    if (id === null || anyNode(acts)) return;
     const prompt = await leading(id);
     if (!prompt[id]) return;
     const told = await ask("reframe/source", { prompt, node: id });

@@ -2,7 +2,7 @@
 // again, the clip that it had shown before.
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
-import { nodeOf, toast } from "./canvas.js";
+import { acts, anyNode, nodeOf, toast } from "./canvas.js";
 import { ask } from "./talk.js";
 
 /** Stops of which all words are shown. */
@@ -48,16 +48,12 @@ function leading(prompt) {
   return found;
 }
 
-/** Whether there is a node of ours anywhere in *graph*. @param {any} graph @returns {boolean} */
-const holds = (graph) =>
-  (graph?.nodes ?? []).some((/** @type {any} */ node) => isOurs(node) || (node.subgraph && holds(node.subgraph)));
-
 /**
  * Show on each node the clip that it had shown when it last ran as it is now; nothing once another graph is loaded.
  * @param {number} load
  */
 async function shownAgain(load) {
-  if (!holds(app.rootGraph)) return;
+  if (!anyNode(isOurs) || anyNode(acts)) return;
   const { output } = await app.graphToPrompt();
   const told = await ask("previews", { prompt: leading(output) });
   for (const [id, shown] of Object.entries(told)) {
