@@ -22,6 +22,8 @@ from test_real_comfyui import ComfyUI
 WIDTH = 360
 """Of a node, in pixels of the page; of its picture twice that, so that it is sharp on any screen."""
 AROUND = 14
+BADGE = 16
+"""The price stands above a node."""
 QUALITY = 74
 READY = "return !!window.comfyAPI?.app?.app?.rootGraph && !!window.LiteGraph?.registered_node_types.RayScene"
 SHOW = """
@@ -105,9 +107,9 @@ def draw(tab: Tab, node_id: str) -> None:
     place = tab.ask(SHOW % (json.dumps(workflow), WIDTH, LINE * lines))
     clip = {
         "x": place["x"] - AROUND,
-        "y": place["y"] - AROUND,
+        "y": place["y"] - AROUND - BADGE,
         "width": place["width"] + 2 * AROUND,
-        "height": place["height"] + 2 * AROUND,
+        "height": place["height"] + 2 * AROUND + BADGE,
         "scale": 1,
     }
     told = tab.call("Page.captureScreenshot", format="webp", quality=QUALITY, clip=clip)

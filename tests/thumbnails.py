@@ -7,6 +7,7 @@ laid out in the size that ComfyUI's template dialog shows.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import time
@@ -101,6 +102,7 @@ def sheet(name: str) -> Image.Image:
 
 def main(names: list[str]) -> None:
     """Make them."""
+    os.environ["LUMA_RAY_COLLECT"] = "off"
     for name in names:
         picture, quality = sheet(name), 90
         target = EXAMPLES / f"{name}.jpg"
