@@ -17,8 +17,6 @@ from .generation.waiting import Report
 from .media import grid, seams
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from .media.seams import ColourMatch
 
 _MADE: Final = "with sound, copied where it can be\n"
@@ -56,7 +54,7 @@ class Joined(tuple[str, ...]):  # noqa: SLOT001 - no tuple subclass can have any
 
     cut: Cut
 
-    def __new__(cls, ids: Iterable[str], cut: Cut = PLAIN) -> Self:
+    def __new__(cls, ids: Iterable[str], cut: Cut = PLAIN) -> Joined:  # noqa: PYI034 - Python 3.10 has no Self
         """*ids* with their *cut*."""
         made = super().__new__(cls, ids)
         made.cut = cut

@@ -83,11 +83,11 @@ class SeamReport:
             words = ["no frame repeats"]
         if not self.same_scene:
             words.append("a cut")
-        else:
-            if self.matched:
-                words.append(f"colour matched, dE {self.colour_before:.1f} to {self.colour_after:.1f}")
-            else:
-                words.append(f"colour dE {self.colour_before:.1f}")
+        if self.matched:
+            words.append(f"colour matched, dE {self.colour_before:.1f} to {self.colour_after:.1f}")
+        elif self.same_scene:
+            words.append(f"colour dE {self.colour_before:.1f}")
+        if self.same_scene:
             if self.jump > _JUMPS:
                 words.append(f"motion jumps ({self.jump:.1f} times the steps around)")
             elif self.jump < _HALTS:
@@ -297,7 +297,7 @@ def _followed(
         here = own if match == "on" or found.trusted else otherwise
         if here is not matching.AS_IS:
             both = (matching.AS_IS, before) if mirrored else (before, matching.AS_IS)
-            as_it_came = matching.distance(pair.tail, pair.head, pair.repeated, *both)
+            as_it_came = pair.match.distance(*both)
             seen = seen or as_it_came >= matching.VISIBLE or found.before >= matching.VISIBLE
         curves.append(here)
         before = here
@@ -314,9 +314,7 @@ def _report(pair: _Pair, earlier: matching.Curve, later: matching.Curve) -> Seam
         pair.seam,
         pair.match.same_scene,
         pair.match.before,
-        pair.match.before
-        if as_they_came
-        else matching.distance(pair.tail, pair.head, pair.repeated, earlier, later),
+        pair.match.before if as_they_came else pair.match.distance(earlier, later),
         later is not matching.AS_IS,
         overlap.jump(pair.tail, pair.head, pair.repeated),
     )
