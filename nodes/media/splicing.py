@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _FADE: Final = 0.004
 """Seconds in which sound comes and goes at a cut: too short to be heard, long enough not to click."""
+_BAND: Final = 64
+"""Rows that are mixed at a time."""
 STOPPED: Final = "Stopped while joining; the clips themselves stay where they are."
 
 
@@ -254,11 +256,15 @@ def _frames(part: Part, first: int, size: tuple[int, int]) -> Frames:
 def _mixed(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8], part: float) -> npt.NDArray[np.uint8]:
     """Of *other* so much, and the rest of *one*, in 256ths."""
     share = round(part * 256)
-    mixed = one.astype(np.uint16) * np.uint16(256 - share)
-    mixed += other.astype(np.uint16) * np.uint16(share)
-    mixed += 128
-    mixed >>= 8
-    levels: npt.NDArray[np.uint8] = mixed.astype(np.uint8)
+    levels: npt.NDArray[np.uint8] = np.empty_like(one)
+    # In bands: whole frames of 16 bits would be the most of what a dissolve needs.
+    for top in range(0, len(one), _BAND):
+        band = slice(top, top + _BAND)
+        mixed = one[band].astype(np.uint16) * np.uint16(256 - share)
+        mixed += other[band].astype(np.uint16) * np.uint16(share)
+        mixed += 128
+        mixed >>= 8
+        levels[band] = mixed
     return levels
 
 
