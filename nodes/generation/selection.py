@@ -115,7 +115,7 @@ def select(
         instead = f" {', '.join(others)} would do it." if others else ""
         raise UnsupportedRequest(
             f"{provider.title} cannot do this {request.operation.words}: {'; '.join(reasons)}.{instead}"
-            f"{_alternatives([provider], request, facts)} Nothing was sent or billed."
+            f"{_alternatives([provider], request)} Nothing was sent or billed."
         )
     lacking = missing(provider.needs, credentials)
     if lacking:
@@ -127,8 +127,11 @@ def select(
     return Selection(provider, offer, _preview(_configured(providers, credentials)) if provider.local else "")
 
 
-def _alternatives(providers: Sequence[Provider], request: GenerationRequest, facts: Facts) -> str:
-    """The models with which *providers* would make *request*, as a sentence; empty where there are none."""
+def _alternatives(providers: Sequence[Provider], request: GenerationRequest) -> str:
+    """The models with which *providers* would make *request*, as a sentence; empty where there are none.
+
+    At the published price: nobody is asked for what may not be wanted.
+    """
     ways: dict[str, list[str]] = {}
     for provider in providers:
         for offer in provider.offers:
@@ -138,7 +141,7 @@ def _alternatives(providers: Sequence[Provider], request: GenerationRequest, fac
             way = f"model {other.model}"
             if other.resolution != request.resolution:
                 way += f" and resolution {other.resolution}"
-            told = f"{provider.name}, {dollars(facts.quote(provider, offer, other).usd)}"
+            told = f"{provider.name}, {dollars(quote(provider, offer, other).usd)}"
             if told not in ways.setdefault(way, []):
                 ways[way].append(told)
     listed = ", or ".join(f"{way} ({'; '.join(told)})" for way, told in ways.items())
@@ -205,7 +208,7 @@ def _cheapest(
         instead += f" The free preview is there as provider '{free[0]}'." if free else ""
         raise UnsupportedRequest(
             f"{nobody} does this {request.operation.words}. {'; '.join(reasons)}. Nothing was sent or "
-            f"billed.{_alternatives(configured, request, facts)}{instead}"
+            f"billed.{_alternatives(configured, request)}{instead}"
         )
     for provider in (candidate for candidate in providers if candidate.local):
         offer, refused = refusals(provider, request)

@@ -177,66 +177,72 @@ class Fal(Provider):
     keeps = WEEK
     # No `limits`: an account runs 2 to 40 jobs at a time, and whatever is beyond waits in fal's own queue.
     cancel_notice = "could not cancel it: it is finished there, or will be, and is billed."
-    offers = tuple(
-        Offer(
-            model=model,
-            operation=operation,
-            endpoint=f"{_APP}/{_MODELS[model]}{path}",
-            durations=(5, 9),
-            resolutions=tuple(_TIMES),
-            aspect_ratios=("16:9", "9:16", "4:3", "3:4", "21:9", "9:21"),
-            keyframes=frozenset(kinds),
-            loops=_LOOPS & kinds,
-            prompt_length=(3, 5000),  # Luma's own limits; that they hold here is inferred
-            prices={
-                (resolution, seconds): _USD[model] * times * longer
-                for resolution, times in _TIMES.items()
-                for seconds, longer in ((5, 1), (9, 2))
-            },
-            price_source=_PRICE_SOURCES[model],
+    offers = (
+        tuple(
+            Offer(
+                model=model,
+                operation=operation,
+                endpoint=f"{_APP}/{_MODELS[model]}{path}",
+                durations=(5, 9),
+                resolutions=tuple(_TIMES),
+                aspect_ratios=("16:9", "9:16", "4:3", "3:4", "21:9", "9:21"),
+                keyframes=frozenset(kinds),
+                loops=_LOOPS & kinds,
+                prompt_length=(3, 5000),  # Luma's own limits; that they hold here is inferred
+                prices={
+                    (resolution, seconds): _USD[model] * times * longer
+                    for resolution, times in _TIMES.items()
+                    for seconds, longer in ((5, 1), (9, 2))
+                },
+                price_source=_PRICE_SOURCES[model],
+            )
+            for model in _MODELS
+            for operation, (path, kinds) in _KEYFRAMES.items()
         )
-        for model in _MODELS
-        for operation, (path, kinds) in _KEYFRAMES.items()
-    ) + tuple(
-        Offer(
-            model=model,
-            operation=operation,
-            endpoint=f"{_APP}/{_MODELS[model]}{path}",
-            durations=(),
-            resolutions=(AS_THE_SOURCE,),
-            aspect_ratios=ASPECT_RATIOS if operation is Operation.REFRAME_VIDEO else (AS_THE_SOURCE,),
-            keyframes=frozenset({("none", "none"), ("image", "none")}),
-            prompt_length=(3, 5000),
-            prompt_optional=True,
-            price_source=source,
-            remaking=remaking,
+        + tuple(
+            Offer(
+                model=model,
+                operation=operation,
+                endpoint=f"{_APP}/{_MODELS[model]}{path}",
+                durations=(),
+                resolutions=(AS_THE_SOURCE,),
+                aspect_ratios=ASPECT_RATIOS if operation is Operation.REFRAME_VIDEO else (AS_THE_SOURCE,),
+                keyframes=frozenset({("none", "none"), ("image", "none")}),
+                prompt_length=(3, 5000),
+                prompt_optional=True,
+                price_source=source,
+                remaking=remaking,
+            )
+            for (model, operation), (path, remaking, source) in _REMAKING.items()
         )
-        for (model, operation), (path, remaking, source) in _REMAKING.items()
-    ) + (
-        Offer(
-            model="ray-3.2",
-            operation=Operation.MODIFY_VIDEO,
-            endpoint=_EDIT,
-            durations=(),
-            resolutions=tuple(_EDITS),
-            aspect_ratios=(AS_THE_SOURCE,),
-            keyframes=frozenset({("none", "none"), ("image", "none")}),
-            prompt_length=(1, 6000),
-            price_source=Source(where="fal.ai/models/luma/agent/ray/v3.2/video-to-video", day="2026-11-21"),
-            remaking=Remaking(
-                kinds=_FILM,
-                longest=_EDIT_STEPS[-1],
-                largest=_LARGEST,
-                modes=MODES,
-                tariff=Tariff(
-                    steps={
-                        (resolution, upto): Decimal(usd)
-                        for resolution, prices in _EDITS.items()
-                        for upto, usd in zip(_EDIT_STEPS, prices, strict=True)
-                    }
+        + (
+            Offer(
+                model="ray-3.2",
+                operation=Operation.MODIFY_VIDEO,
+                endpoint=_EDIT,
+                durations=(),
+                resolutions=tuple(_EDITS),
+                aspect_ratios=(AS_THE_SOURCE,),
+                keyframes=frozenset({("none", "none"), ("image", "none")}),
+                prompt_length=(1, 6000),
+                price_source=Source(
+                    where="fal.ai/models/luma/agent/ray/v3.2/video-to-video", day="2026-11-21"
+                ),
+                remaking=Remaking(
+                    kinds=_FILM,
+                    longest=_EDIT_STEPS[-1],
+                    largest=_LARGEST,
+                    modes=MODES,
+                    tariff=Tariff(
+                        steps={
+                            (resolution, upto): Decimal(usd)
+                            for resolution, prices in _EDITS.items()
+                            for upto, usd in zip(_EDIT_STEPS, prices, strict=True)
+                        }
+                    ),
                 ),
             ),
-        ),
+        )
     )
 
     def sign(self, secrets: Mapping[str, Secret]) -> dict[str, str]:
