@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from . import chain, editing, shooting, variations
 from .cutting import Cut, CuttingRoom
-from .film import MATCH_FIRST_FRAME, Film, Frames, Settings, film_of, framed, request_for
+from .film import MATCH_FIRST_FRAME, Film, Frames, Settings, film_of, framed, made, request_for
 from .generation.clock import Clock
 from .generation.credentials import Credentials
 from .generation.errors import InvalidInput
@@ -252,8 +252,4 @@ class Studio:
         clock: Clock,
         report: Report,
     ) -> Film:
-        started = clock.now()
-        for note in notes:
-            report(note)
-        clip = self.lifecycle.generate(request, settings.provider, clock=clock, report=report)
-        return film_of(clip, notes=notes, seconds_waited=clock.now() - started)
+        return made(self.lifecycle, request, settings.provider, notes, clock, report)

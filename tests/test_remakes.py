@@ -278,7 +278,7 @@ def test_comfy_router_is_asked_for_films_by_ray_3_2_as_luma_is_without_the_model
         if offer.remaking
     }
     # 45.58 and 25.32 credits a second, of which 211 are a dollar.
-    assert prices == {Operation.MODIFY_VIDEO: "1.0890", Operation.REFRAME_VIDEO: "0.6050"}
+    assert prices == {Operation.MODIFY_VIDEO: "1.0892", Operation.REFRAME_VIDEO: "0.6051"}
     sizes = {offer.operation: offer.resolutions for offer in ComfyRouter.offers if offer.remaking}
     assert "1080p" not in sizes[Operation.REFRAME_VIDEO]
 

@@ -8,8 +8,8 @@ nodes, read 2026-11-20. Not verified by a live call.
 Ray 3.2 for films: docs.comfy.org/development/comfy-router/models/luma_2/ray-3-2/code (fields; what it does not
 declare goes on to Luma) and Comfy's price table in tutorials/partner-nodes/pricing.mdx, read 2026-11-21. That the
 result is the answer of Luma's own API, as ComfyUI's nodes read it, and that the storage takes films for it as it does
-for them, is inferred. Clips from text and pictures are left to Luma's own API. A reframe at 1080p is in the table, but
-Luma itself says that it "is still rolling out", so it is not offered.
+for them, is inferred. Clips from text and pictures are left to Luma's own API. A reframe at 1080p is in the table,
+but Luma itself says that it "is still rolling out", so it is not offered.
 
 The key is the one that the artist made at platform.comfy.org, never the token of somebody logged in to ComfyUI. Of
 the two ways to run a model this is the queue: a paid call is answered at once, nothing is held for ten minutes.
