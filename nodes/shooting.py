@@ -44,8 +44,12 @@ def ways(lifecycle: Lifecycle, scene: Scene) -> str:
     for render in ("animatic", "draft", "final"):
         settings, pictures, _ = shaped(rendered(scene.settings, render), scene.keyframes)
         try:
-            asked = requests(scene.lines, settings, pictures)
-            quotes = [lifecycle.quote(request, settings.provider) for request in asked]
+            # Of shots that ask for the same, one is bought.
+            asked = {
+                (request.fingerprint, request.take): request
+                for request in requests(scene.lines, settings, pictures)
+            }
+            quotes = [lifecycle.quote(request, settings.provider) for request in asked.values()]
         except GenerationError:
             told.append(f"{render} not for sale")
             continue
