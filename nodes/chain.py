@@ -103,7 +103,7 @@ def extend(
     keeps = len(made) - (part == "new part") if direction == "backward" else 0
     cut = Cut(match=match, keeps=keeps)
     try:
-        path = cutting.joined(parts, clock=clock, report=report, cut=cut)
+        path = cutting.one_film(parts, clock=clock, report=report, cut=cut)
     except InvalidInput as error:
         raise _kept(in_order, str(error)) from None
     ids = tuple(clip.entry.id for clip in in_order)

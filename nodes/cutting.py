@@ -98,9 +98,9 @@ class CuttingRoom:
         if not generations:
             raise InvalidInput("There is no clip in this film: connect the generation output of a Ray node.")
         parts = [self.clip_of(generation).path for generation in generations]
-        return self.joined(parts, clock=clock, report=report, cut=cut or cut_of(generations))
+        return self.one_film(parts, clock=clock, report=report, cut=cut or cut_of(generations))
 
-    def joined(self, parts: list[Path], *, clock: Clock, report: Report, cut: Cut = PLAIN) -> Path:
+    def one_film(self, parts: list[Path], *, clock: Clock, report: Report, cut: Cut = PLAIN) -> Path:
         """As `join`; one clip alone stays the file that it is."""
         return parts[0] if len(parts) == 1 else self.join(parts, clock=clock, report=report, cut=cut)
 

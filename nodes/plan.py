@@ -108,7 +108,6 @@ def shots(prompt: Prompt, wanted: Collection[str] | None = None) -> list[Shot]:
         if operation is None:
             continue
         given = node.get("inputs", {})
-        own = mark(prompt, node_id)
         clips = _clips(prompt, given) if operation is Operation.EXTEND_VIDEO else 1
         found.append(
             Shot(
@@ -116,7 +115,7 @@ def shots(prompt: Prompt, wanted: Collection[str] | None = None) -> list[Shot]:
                 title=_title(node),
                 requests=tuple(itertools.islice(_requests(prompt, operation, given), _MOST)),
                 provider=_seller(given),
-                marks=tuple(numbered(own, number) for number in range(1, clips + 1)),
+                marks=marks.first(marks.mark(prompt, node_id), clips),
             )
         )
     return found
@@ -293,7 +292,11 @@ def scene(prompt: Prompt, node_id: str) -> list[Shot]:
                 title=f"{_title(node)}, shot {number}",
                 requests=tuple(itertools.islice(requests, _MOST)),
                 provider="animatic" if way == "animatic" else _seller(given),
-                marks=(marks.mark_with(prompt, node_id, {**told, "first": first, "last": last, "leading": leading}),),
+                marks=(
+                    marks.mark_with(
+                        prompt, node_id, {**told, "first": first, "last": last, "leading": leading}
+                    ),
+                ),
             )
         )
     return found

@@ -206,6 +206,12 @@ def _fields(content: str) -> Iterator[str]:
         place = found.end()
 
 
+def field_end(line: str, begin: int) -> int:
+    """Where the bar is that ends the field which begins at *begin*; -1 for the last one."""
+    found = _FIELD.match(line, begin)
+    return found.end() - 1 if found is not None and line[found.end() - 1 : found.end()] == "|" else -1
+
+
 def _is_prompt(words: str) -> bool:
     """Whether *words* are read as the prompt that they are, without a backslash before them."""
     if not words or words[0] in "#\\" or words != words.strip() or any(each in words for each in "|\n\r"):

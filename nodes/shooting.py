@@ -26,7 +26,7 @@ def shoot(cutting: CuttingRoom, scene: Scene, cut: Cut, *, clock: Clock, report:
     said = (shots.bill, ways(lifecycle, scene), *notes)
     report("; ".join(said))
     made = shots.make(clock=clock, report=report)
-    path = cutting.joined([clip.path for clip in made], clock=clock, report=report, cut=cut)
+    path = cutting.one_film([clip.path for clip in made], clock=clock, report=report, cut=cut)
     seconds = clips.inspect(path).seconds
     of_clips = dict.fromkeys(note for clip in made for note in clip.notes)
     return Film(
