@@ -8,6 +8,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from .cutting import PLAIN, Cut, Joined
 from .film import MATCH_FIRST_FRAME, Film, Frames, Settings, framed, request_for, summary
 from .generation.clock import Clock
 from .generation.errors import REFUSALS, GenerationError, InvalidInput
@@ -23,6 +24,7 @@ from .sheet import Line
 if TYPE_CHECKING:
     from .cutting import CuttingRoom
     from .generation.records import Entry
+    from .media.seams import ColourMatch
 
 SAME_SHAPE: Final = 0.02
 """Films whose width to height differs by more are not joined."""
@@ -51,6 +53,7 @@ def extend(
     length: int,
     part: Part,
     lines: Sequence[Line] = (),
+    match: ColourMatch = "off",
     clock: Clock,
     report: Report,
 ) -> Film:
@@ -60,7 +63,8 @@ def extend(
             "Extend Video needs one film to extend: connect a generation, a video or frames, and only one of them."
         )
     started, occasion = clock.now(), cutting.lifecycle.occasion
-    whole = source.video or cutting.film_path(source.generations, clock=clock, report=report)
+    # Plain, whatever its seams are like: what is bought does not depend on how a film is shown.
+    whole = source.video or cutting.film_path(source.generations, clock=clock, report=report, cut=PLAIN)
     _check_lines(lines)
     count, notes, have = _plan(settings, whole, length=length, part=part)
     if len(lines) > count:
@@ -95,8 +99,11 @@ def extend(
     in_order = made if direction == "forward" else made[::-1]
     if part == "new part":
         parts = [clip.path for clip in in_order]
+    # Before the film's start, what is added follows the film all the same; alone, what was made of it first.
+    keeps = len(made) - (part == "new part") if direction == "backward" else 0
+    cut = Cut(match=match, keeps=keeps)
     try:
-        path = parts[0] if len(parts) == 1 else cutting.join(parts, clock=clock, report=report)
+        path = cutting.one_film(parts, clock=clock, report=report, cut=cut)
     except InvalidInput as error:
         raise _kept(in_order, str(error)) from None
     ids = tuple(clip.entry.id for clip in in_order)
@@ -105,7 +112,13 @@ def extend(
     seconds = clips.inspect(path).seconds
     shown = "film" if part == "whole film" else "new part"
     line = f"{shown} of {seconds:.0f} s · added: {summary(made, clock.now() - started)}"
-    return Film(path=path, generations=ids, summary=line, notes=notes, clips=tuple(made))
+    return Film(
+        path=path,
+        generations=Joined(ids, cut),
+        summary=line,
+        notes=(*notes, *cutting.seam_notes(path, parts)),
+        clips=tuple(made),
+    )
 
 
 def _check_lines(lines: Sequence[Line]) -> None:

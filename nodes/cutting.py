@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -28,12 +28,42 @@ class Cut:
     """How clips are joined."""
 
     match: ColourMatch = "off"
-    """Whether colours are matched to the first clip's; see `seams.join`."""
+    """Whether colours are matched; see `seams.assembled`."""
     dissolve: int = 0
     """Frames in which a clip fades into the next."""
+    keeps: int = 0
+    """The clip whose colours the others are matched to."""
+
+    @property
+    def words(self) -> str:
+        """What tells films apart that are cut otherwise; empty for a plain one."""
+        if self.match == "off" and not self.dissolve:
+            return ""
+        words = f"{self.match} {self.dissolve}\n"
+        return f"{self.keeps} {words}" if self.keeps and self.match != "off" else words
 
 
 PLAIN: Final = Cut()
+
+
+class Joined(tuple[str, ...]):  # noqa: SLOT001 - no tuple subclass can have any
+    """Journal ids of a film's clips in order of play, and how the film was made of them.
+
+    A tuple like any other to whoever wants the ids alone.
+    """
+
+    cut: Cut
+
+    def __new__(cls, ids: Iterable[str], cut: Cut = PLAIN) -> Joined:  # noqa: PYI034 - Python 3.10 has no Self
+        """*ids* with their *cut*."""
+        made = super().__new__(cls, ids)
+        made.cut = cut
+        return made
+
+
+def cut_of(generations: Sequence[str]) -> Cut:
+    """How the film of *generations* is cut, as far as they tell."""
+    return generations.cut if isinstance(generations, Joined) else PLAIN
 
 
 class CuttingRoom:
@@ -59,12 +89,19 @@ class CuttingRoom:
         return Clip(path=path, entry=entry, recalled=True)
 
     def film_path(
-        self, generations: tuple[str, ...], *, clock: Clock, report: Report, cut: Cut = PLAIN
+        self, generations: tuple[str, ...], *, clock: Clock, report: Report, cut: Cut | None = None
     ) -> Path:
-        """The file of a film: its one clip, or its clips joined (once, kept in the library)."""
+        """The file of a film: its one clip, or its clips joined (once, kept in the library).
+
+        Cut as it says, or as its generations do where it says nothing.
+        """
         if not generations:
             raise InvalidInput("There is no clip in this film: connect the generation output of a Ray node.")
         parts = [self.clip_of(generation).path for generation in generations]
+        return self.one_film(parts, clock=clock, report=report, cut=cut or cut_of(generations))
+
+    def one_film(self, parts: list[Path], *, clock: Clock, report: Report, cut: Cut = PLAIN) -> Path:
+        """As `join`; one clip alone stays the file that it is."""
         return parts[0] if len(parts) == 1 else self.join(parts, clock=clock, report=report, cut=cut)
 
     def join(self, parts: list[Path], *, clock: Clock, report: Report, cut: Cut = PLAIN) -> Path:
@@ -77,6 +114,7 @@ class CuttingRoom:
                 path,
                 match=cut.match,
                 dissolve=cut.dissolve,
+                keeps=cut.keeps,
                 stopped=lambda: clock.stopped,
                 progress=lambda fraction: report("joining the clips", fraction),
             )
@@ -112,6 +150,11 @@ class CuttingRoom:
         except (OSError, ValueError):
             return []
 
+    def seam_notes(self, film: Path, parts: Sequence[object]) -> tuple[str, ...]:
+        """The same for a node, numbered; none where the film is one clip alone, whose notes are not ours."""
+        lines = self.seam_lines(film) if len(parts) > 1 else []
+        return tuple(f"seam {number}: {words}" for number, words in enumerate(lines, 1))
+
     def kept(self, name: str, write: Callable[[Path], object]) -> Path:
         """The film called *name* in the library; *write* makes it, if it is not there yet."""
         return self._once(name, write, "Nothing was sent or billed.")
@@ -145,9 +188,7 @@ class CuttingRoom:
 
 def _names(parts: list[Path], cut: Cut = PLAIN) -> str:
     """A name for a film of *parts*: the same files, unchanged and cut alike, give the same name."""
-    seen = hashlib.sha256(_MADE.encode())
-    if cut != PLAIN:
-        seen.update(f"{cut.match} {cut.dissolve}\n".encode())
+    seen = hashlib.sha256(f"{_MADE}{cut.words}".encode())
     for part in parts:
         facts = part.stat()
         seen.update(f"{part.resolve()}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .chain import Source
-from .film import MATCH_FIRST_FRAME, Film, Settings, film_of, request_for
+from .film import MATCH_FIRST_FRAME, Film, Settings, made, request_for
 from .generation import selection
 from .generation.canvas import placed
 from .generation.clock import Clock
@@ -221,7 +221,7 @@ def _from_film(
     own = _by_id(cutting, settings, request, source)
     if own is not None and lifecycle.bought(request, settings.provider) is None:
         request, provider = own
-        return _made(cutting, request, provider, notes, clock, report)
+        return made(cutting.lifecycle, request, provider, notes, clock, report)
     # What is refused is refused before it is converted, and what is here already needs no file.
     if looked.change and lifecycle.bought(request, settings.provider) is None:
         chosen = lifecycle.select(request, settings.provider)
@@ -234,7 +234,7 @@ def _from_film(
             ready = replace(looked.video, path=path, size=path.stat().st_size)
             request = replace(request, source=ready)
             notes += (f"sent as an MP4 of its own, because it is {looked.change}",)
-    return _made(cutting, request, settings.provider, notes, clock, report)
+    return made(cutting.lifecycle, request, settings.provider, notes, clock, report)
 
 
 def _by_id(
@@ -264,22 +264,7 @@ def _from_clip(
 ) -> Film:
     """Only who made a clip knows it by its id, so that is who is asked."""
     provider = clip.entry.provider if settings.provider == AUTO else settings.provider
-    return _made(cutting, request, provider, (), clock, report)
-
-
-def _made(
-    cutting: CuttingRoom,
-    request: GenerationRequest,
-    provider: str,
-    notes: tuple[str, ...],
-    clock: Clock,
-    report: Report,
-) -> Film:
-    started = clock.now()
-    for note in notes:
-        report(note)
-    clip = cutting.lifecycle.generate(request, provider, clock=clock, report=report)
-    return film_of(clip, notes=notes, seconds_waited=clock.now() - started)
+    return made(cutting.lifecycle, request, provider, (), clock, report)
 
 
 def _one_clip(cutting: CuttingRoom, generations: tuple[str, ...], name: str) -> Clip:

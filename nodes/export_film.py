@@ -70,7 +70,7 @@ class RayExportFilm(io.ComfyNode):
             studio = host.studio()
             return export(
                 studio.cutting,
-                tuple(generation),
+                generation,
                 host.output_folder() / _FOLDER,
                 name,
                 workflow=(cls.hidden.extra_pnginfo or {}).get("workflow"),

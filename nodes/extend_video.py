@@ -78,6 +78,7 @@ class RayExtendVideo(inputs.Prompted):
                         "Scene. Empty: the prompt above for all of them."
                     ),
                 ),
+                inputs.colour_match("the film that is extended"),
             ],
         )
 
@@ -97,9 +98,13 @@ class RayExtendVideo(inputs.Prompted):
         frames: Any = None,
         concepts: tuple[str, ...] = (),
         parts: str = "",
+        colour_match: Any = "off",
         **widgets: Any,
     ) -> Any:
-        """Buy or recall the clips that are missing."""
+        """Buy or recall the clips that are missing.
+
+        A prompt that was saved before there was *colour_match* makes the film that it made then.
+        """
         settings = inputs.settings(concepts=concepts, **widgets)
         return await host.film(
             cls,
@@ -111,6 +116,7 @@ class RayExtendVideo(inputs.Prompted):
                 length=length,
                 part=output,
                 lines=sheet.read(parts) if parts.strip() else (),
+                match=colour_match,
                 clock=clock,
                 report=report,
             ),

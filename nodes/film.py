@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .generation.budget import dollars
 from .generation.finishing import Clip
@@ -14,6 +15,11 @@ from .generation.ray import ASPECT_RATIOS
 from .generation.request import AS_THE_SOURCE, GenerationRequest, Keyframe, MiddleFrame, Operation, StillImage
 from .generation.selection import AUTO
 from .media import images
+
+if TYPE_CHECKING:
+    from .generation.clock import Clock
+    from .generation.lifecycle import Lifecycle
+    from .generation.waiting import Report
 
 MATCH_FIRST_FRAME = "auto"
 """The aspect ratio that follows the first picture."""
@@ -122,6 +128,22 @@ def film_of(clip: Clip, *, notes: tuple[str, ...] = (), seconds_waited: float) -
         notes=(*notes, *clip.notes),
         clips=(clip,),
     )
+
+
+def made(
+    lifecycle: Lifecycle,
+    request: GenerationRequest,
+    provider: str,
+    notes: tuple[str, ...],
+    clock: Clock,
+    report: Report,
+) -> Film:
+    """The film of one clip, bought or recalled. Raises as `Lifecycle.generate`."""
+    started = clock.now()
+    for note in notes:
+        report(note)
+    clip = lifecycle.generate(request, provider, clock=clock, report=report)
+    return film_of(clip, notes=notes, seconds_waited=clock.now() - started)
 
 
 def summary(made: Sequence[Clip], seconds_waited: float) -> str:

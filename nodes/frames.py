@@ -73,7 +73,7 @@ class RayFrames(io.ComfyNode):
         def work(clock: Any, report: Any) -> tuple[Any, Any, Any, Any]:
             from .media import frames, sound
 
-            path: Path = footage.one_film(tuple(generation or ()), video, clock, report)
+            path: Path = footage.one_film(generation or (), video, clock, report)
             chosen = None
             if 0 in wanted:
                 chosen = frames.decode(

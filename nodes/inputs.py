@@ -283,6 +283,22 @@ def enhance_prompt() -> Any:
     )
 
 
+def colour_match(kept: str) -> Any:
+    """Whether the clips of a film get the colours of one of them."""
+    return widget(
+        io.Combo,
+        "colour_match",
+        options=["auto", "on", "off"],
+        default="auto",
+        optional=True,
+        tooltip=(
+            f"Gives every clip the colours of {kept}, by a curve for each channel fitted where the clips meet. auto: "
+            "only where a difference can be seen and a curve takes it away, and never at a cut to another scene. "
+            "Matched films are encoded anew. Buys nothing."
+        ),
+    )
+
+
 def sellers(attribute: str) -> list[str]:
     """Names of the paid providers with an offer that has *attribute*."""
     return [

@@ -50,18 +50,7 @@ class RayJoinClips(io.ComfyNode):
                 for number in range(1, _MOST + 1)
             ]
             + [
-                inputs.widget(
-                    io.Combo,
-                    "colour_match",
-                    options=["auto", "on", "off"],
-                    default="auto",
-                    optional=True,
-                    tooltip=(
-                        "Gives every clip the colours of the first, by a curve for each channel fitted where the "
-                        "clips meet. auto: only where a difference can be seen and a curve takes it away, and "
-                        "never at a cut to another scene. Matched films are encoded anew."
-                    ),
-                ),
+                inputs.colour_match("the first"),
                 inputs.widget(
                     io.Int,
                     "dissolve",
@@ -89,7 +78,7 @@ class RayJoinClips(io.ComfyNode):
         ids = tuple(clip for film in in_order for clip in film or ())
 
         def make(studio: Any, clock: Any, report: Any) -> Any:
-            from .cutting import Cut
+            from .cutting import Cut, Joined
             from .film import Film
             from .media import clips
 
@@ -97,8 +86,7 @@ class RayJoinClips(io.ComfyNode):
             path = studio.cutting.film_path(ids, clock=clock, report=report, cut=cut)
             facts = clips.inspect(path)
             line = f"film of {facts.seconds:.0f} s · {facts.width}x{facts.height} · {len(ids)} clips"
-            found = studio.cutting.seam_lines(path) if len(ids) > 1 else []
-            seams = tuple(f"seam {number}: {words}" for number, words in enumerate(found, 1))
-            return Film(path=path, generations=ids, summary=line, notes=seams)
+            seams = studio.cutting.seam_notes(path, ids)
+            return Film(path=path, generations=Joined(ids, cut), summary=line, notes=seams)
 
         return await host.film(cls, make)

@@ -13,6 +13,10 @@ Prompt = Mapping[str, Mapping[str, Any]]
 _UNASKED: Final = ("_", "$$")
 _SHOWN: Final = "-preview"
 """ComfyUI's page puts its own players, such as "video-preview", among the inputs of a node that has shown a clip."""
+_GENERATION: Final = 3
+"""The output of our nodes that gives clips by their ids, however they are shown."""
+_SHOWING: Final = frozenset({"colour_match", "dissolve"})
+"""Inputs of our nodes that say how clips are shown: what is bought is the same whatever they say."""
 
 
 def linked(value: Any) -> bool:
@@ -20,28 +24,51 @@ def linked(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and isinstance(value[1], int)
 
 
-def mark(prompt: Prompt, node_id: str) -> str:
-    """A mark for a node with everything that leads to it: the same graph gives the same one, whatever its ids are."""
-    known: dict[str, str] = {}
+def behind(prompt: Prompt, link: Any) -> Mapping[str, Any]:
+    """The node at the other end of *link*; an empty one where there is none."""
+    return (prompt.get(str(link[0])) if linked(link) else None) or {}
 
-    def of(node_id: str, above: frozenset[str]) -> str:
-        if node_id in known:
-            return known[node_id]
+
+def mark(prompt: Prompt, node_id: str) -> str:
+    """A mark for what a node buys, with everything that leads to it.
+
+    The same graph gives the same one, whatever its ids are and however its films are shown.
+    """
+    known: dict[tuple[str, bool], str] = {}
+
+    def of(node_id: str, above: frozenset[str], *, shown: bool) -> str:
+        if (node_id, shown) in known:
+            return known[node_id, shown]
         node = prompt.get(node_id)
         if node is None or node_id in above:
             return ""
-        inputs = {
-            name: [of(str(value[0]), above | {node_id}), value[1]] if linked(value) else value
-            for name, value in sorted(node.get("inputs", {}).items())
-            if not (name.startswith(_UNASKED) or name.endswith(_SHOWN))
-        }
+        ours = str(node.get("class_type")).startswith("Ray")
+        inputs: dict[str, Any] = {}
+        for name, value in sorted(node.get("inputs", {}).items()):
+            unasked = name.startswith(_UNASKED) or name.endswith(_SHOWN)
+            if unasked or (ours and not shown and name in _SHOWING):
+                continue
+            inputs[name] = value
+            if linked(value):
+                pictures = value[1] != _GENERATION
+                inputs[name] = [of(str(value[0]), above | {node_id}, shown=pictures), value[1]]
         told = json.dumps([node.get("class_type"), inputs], sort_keys=True, default=str)
-        known[node_id] = hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:24]
-        return known[node_id]
+        known[node_id, shown] = hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+        return known[node_id, shown]
 
-    return of(node_id, frozenset())
+    return of(node_id, frozenset(), shown=False)
+
+
+def mark_with(prompt: Prompt, node_id: str, inputs: Mapping[str, Any]) -> str:
+    """The mark of a node as if these were its inputs: of one shot of several, what is that shot's own."""
+    return mark({**prompt, node_id: {**prompt[node_id], "inputs": inputs}}, node_id)
 
 
 def numbered(own: str, number: int) -> str:
-    """The mark of one of several clips of a node."""
+    """The mark of one of several clips of a node, which is marked as *own* itself."""
     return own if number == 1 else f"{own}/{number}"
+
+
+def first(own: str, count: int) -> tuple[str, ...]:
+    """The marks of that many clips of a node."""
+    return tuple(numbered(own, number) for number in range(1, count + 1))

@@ -15,7 +15,7 @@ from decimal import Decimal
 from math import ceil
 from typing import Any, Final
 
-from . import plan_films, screenplay, sheet
+from . import marks, plan_films, screenplay, sheet
 from .film import MATCH_FIRST_FRAME, Settings, request_for
 from .generation import budget
 from .generation.budget import Quote
@@ -25,7 +25,7 @@ from .generation.ray import DURATIONS, FRAMES_PER_SECOND, LONGEST_FILM, MODELS, 
 from .generation.request import AS_THE_SOURCE, GenerationRequest, MiddleFrame, Operation, StillImage
 from .generation.selection import AUTO
 from .generation.spending import over
-from .marks import Prompt, linked, mark, numbered
+from .marks import Prompt, linked
 
 BUYING: Final = {
     "RayTextToVideo": Operation.TEXT_TO_VIDEO,
@@ -108,7 +108,6 @@ def shots(prompt: Prompt, wanted: Collection[str] | None = None) -> list[Shot]:
         if operation is None:
             continue
         given = node.get("inputs", {})
-        own = mark(prompt, node_id)
         clips = _clips(prompt, given) if operation is Operation.EXTEND_VIDEO else 1
         found.append(
             Shot(
@@ -116,7 +115,7 @@ def shots(prompt: Prompt, wanted: Collection[str] | None = None) -> list[Shot]:
                 title=_title(node),
                 requests=tuple(itertools.islice(_requests(prompt, operation, given), _MOST)),
                 provider=_seller(given),
-                marks=tuple(numbered(own, number) for number in range(1, clips + 1)),
+                marks=marks.first(marks.mark(prompt, node_id), clips),
             )
         )
     return found
@@ -293,7 +292,11 @@ def scene(prompt: Prompt, node_id: str) -> list[Shot]:
                 title=f"{_title(node)}, shot {number}",
                 requests=tuple(itertools.islice(requests, _MOST)),
                 provider="animatic" if way == "animatic" else _seller(given),
-                marks=(_mark(prompt, node_id, {**told, "first": first, "last": last, "leading": leading}),),
+                marks=(
+                    marks.mark_with(
+                        prompt, node_id, {**told, "first": first, "last": last, "leading": leading}
+                    ),
+                ),
             )
         )
     return found
@@ -314,11 +317,6 @@ def pictures_of(given: Mapping[str, Any]) -> dict[int, Any]:
 def _style(given: Mapping[str, Any]) -> str:
     """The words that every shot of a scene begins with."""
     return style if isinstance(style := given.get("style"), str) else ""
-
-
-def _mark(prompt: Prompt, node_id: str, inputs: Mapping[str, Any]) -> str:
-    """The mark of a node as if it had these inputs."""
-    return mark({**prompt, node_id: {**prompt[node_id], "inputs": inputs}}, node_id)
 
 
 def _takes(prompt: Prompt, node_id: str, node: Mapping[str, Any]) -> Iterator[Shot]:
@@ -346,7 +344,7 @@ def _takes(prompt: Prompt, node_id: str, node: Mapping[str, Any]) -> Iterator[Sh
                 for request in itertools.islice(_requests(prompt, operation, given), _MOST)
             ),
             provider=_seller(given),
-            marks=(_mark(prompt, node_id, {**common, "take": first + number - 1}),),
+            marks=(marks.mark_with(prompt, node_id, {**common, "take": first + number - 1}),),
         )
 
 

@@ -344,7 +344,7 @@ def _fields(shot: _Shot) -> list[_Field]:
             continue
         begin = 0
         while True:
-            bar = line.find("|", begin)
+            bar = sheet.field_end(line, begin)
             end = bar if bar >= 0 else len(line)
             core = line[begin:end]
             if core.strip():

@@ -96,6 +96,7 @@ class RayScene(io.ComfyNode):
                         max=MOST_KEYFRAMES,
                     ),
                 ),
+                inputs.colour_match("the first"),
             ],
         )
 
@@ -112,9 +113,13 @@ class RayScene(io.ComfyNode):
         style: str = "",
         concepts: tuple[str, ...] = (),
         keyframes: dict[str, Any] | None = None,
+        colour_match: Any = "off",
         **widgets: Any,
     ) -> Any:
-        """Buy or recall the shots."""
+        """Buy or recall the shots.
+
+        A prompt that was saved before there was *colour_match* makes the film that it made then.
+        """
         settings = inputs.settings(concepts=concepts, prompt=style, **widgets)
 
         def make(studio: Any, clock: Any, report: Any) -> Any:
@@ -135,6 +140,6 @@ class RayScene(io.ComfyNode):
                 render=render,
                 marks=plan.marks_of(cls.hidden.prompt or {}, cls.hidden.unique_id),
             )
-            return studio.scene(scene, clock=clock, report=report)
+            return studio.scene(scene, match=colour_match, clock=clock, report=report)
 
         return await host.film(cls, make)

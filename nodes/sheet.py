@@ -1,4 +1,4 @@
-"""The scene sheet: a scene as text, one line a shot, so that it can be written, shared and compared.
+r"""The scene sheet: a scene as text, one line a shot, so that it can be written, shared and compared.
 
     # A walk by the sea
     5 s | crane_up | a fox runs over the dunes
@@ -7,6 +7,9 @@
 
 The fields of a line are divided by | and stand in any order. What is no length, camera move, keyframes, take or loop
 is the prompt; indented lines go on with it. Lines that begin with # are remarks.
+
+A field that begins with \ is the prompt, whatever it says: `\pov` is no camera move, and `\#1` no remark. There \|
+is a bar, \n a new line and \\ a backslash; a prompt without one at its beginning is read as it stands.
 """
 
 from __future__ import annotations
@@ -36,6 +39,11 @@ _SEVERAL: Final = {
     "concepts": "camera fields",
     "prompt": "prompts: a prompt holds no |, and camera moves are named as in Ray Camera Concepts",
 }
+_ESCAPES: Final = {"\\": "\\\\", "|": "\\|", "\n": "\\n", "\r": "\\r"}
+_ESCAPED: Final = re.compile(r"\\([\\|nr])")
+_FIELD: Final = re.compile(r"\s*(?:(\\(?:\\[\\|nr]|[^|])*)|([^|]*))(?:\||$)", re.DOTALL)
+"""A field that begins with a backslash, or another one."""
+_LINES: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 Kind = Literal["shot", "more", "remark"]
 
 
@@ -65,7 +73,9 @@ class Line:
             fields.append(f"take {self.take}")
         if self.loop:
             fields.append("loop")
-        return " | ".join([*fields, self.prompt] if self.prompt else fields)
+        if self.prompt or not fields:
+            fields.append(self.prompt if _is_prompt(self.prompt) else _escaped(self.prompt))
+        return " | ".join(fields)
 
 
 def read(text: str) -> tuple[Line, ...]:
@@ -123,7 +133,7 @@ def kinds(text: str) -> Iterator[tuple[Kind, str]]:
     "shot" begins one, "more" is indented and goes on with it, "remark" is a remark or an empty line.
     """
     begun = False
-    for line in text.splitlines(keepends=True):
+    for line in _LINES.findall(text):
         content = line.strip()
         if not content or content.startswith("#"):
             yield "remark", line
@@ -136,6 +146,8 @@ def kinds(text: str) -> Iterator[tuple[Kind, str]]:
 
 def meaning(field: str) -> tuple[str, Any]:
     """What a field of a line says: a name of `Line`, and its value."""
+    if field.startswith("\\"):
+        return "prompt", _unescaped(field)
     seconds, take, keyframes = (each.fullmatch(field) for each in (_SECONDS, _TAKE, _KEYFRAMES))
     if seconds:
         return "seconds", int(seconds[1])
@@ -168,7 +180,7 @@ def _shots(text: str) -> Iterator[tuple[int, list[str]]]:
 
 def _line(number: int, content: str) -> Line:
     told: dict[str, Any] = {}
-    for name, value in (meaning(field) for field in map(str.strip, content.split("|")) if field):
+    for name, value in map(meaning, _fields(content)):
         if name in told:
             raise InvalidInput(
                 f"Line {number} of the scene sheet has two {_SEVERAL[name]}. Nothing was billed."
@@ -179,6 +191,41 @@ def _line(number: int, content: str) -> Line:
             )
         told[name] = value
     return Line(**{"prompt": "", **told})
+
+
+def _fields(content: str) -> Iterator[str]:
+    """The fields of a line that are not empty."""
+    place = 0
+    while place < len(content):
+        found = _FIELD.match(content, place)
+        if found is None:  # every text is a field
+            return
+        field = (found[1] or found[2] or "").strip()
+        if field:
+            yield field
+        place = found.end()
+
+
+def field_end(line: str, begin: int) -> int:
+    """Where the bar is that ends the field which begins at *begin*; -1 for the last one."""
+    found = _FIELD.match(line, begin)
+    return found.end() - 1 if found is not None and line[found.end() - 1 : found.end()] == "|" else -1
+
+
+def _is_prompt(words: str) -> bool:
+    """Whether *words* are read as the prompt that they are, without a backslash before them."""
+    if not words or words[0] in "#\\" or words != words.strip() or any(each in words for each in "|\n\r"):
+        return False
+    return meaning(words)[0] == "prompt"
+
+
+def _escaped(words: str) -> str:
+    return "\\" + "".join(_ESCAPES.get(each, each) for each in words)
+
+
+def _unescaped(field: str) -> str:
+    plain = {"n": "\n", "r": "\r"}
+    return _ESCAPED.sub(lambda found: plain.get(found[1], found[1]), field[1:])
 
 
 def _concepts(field: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import sheet
-from .cutting import CuttingRoom
+from .cutting import Cut, CuttingRoom, Joined
 from .film import Film, summary
 from .generation.clock import Clock
 from .generation.errors import GenerationError
@@ -14,7 +14,7 @@ from .screenplay import Scene, rendered, requests, shaped
 from .together import Together, total
 
 
-def shoot(cutting: CuttingRoom, scene: Scene, *, clock: Clock, report: Report) -> Film:
+def shoot(cutting: CuttingRoom, scene: Scene, cut: Cut, *, clock: Clock, report: Report) -> Film:
     """See `Studio.scene`."""
     lifecycle, started = cutting.lifecycle, clock.now()
     settings, pictures, notes = shaped(rendered(scene.settings, scene.render), scene.keyframes)
@@ -26,15 +26,14 @@ def shoot(cutting: CuttingRoom, scene: Scene, *, clock: Clock, report: Report) -
     said = (shots.bill, ways(lifecycle, scene), *notes)
     report("; ".join(said))
     made = shots.make(clock=clock, report=report)
-    parts = [clip.path for clip in made]
-    path = parts[0] if len(parts) == 1 else cutting.join(parts, clock=clock, report=report)
+    path = cutting.one_film([clip.path for clip in made], clock=clock, report=report, cut=cut)
     seconds = clips.inspect(path).seconds
     of_clips = dict.fromkeys(note for clip in made for note in clip.notes)
     return Film(
         path=path,
-        generations=tuple(clip.entry.id for clip in made),
+        generations=Joined((clip.entry.id for clip in made), cut),
         summary=f"scene of {seconds:.1f} s, {len(made)} shots · {summary(made, clock.now() - started)}",
-        notes=(*said, *of_clips),
+        notes=(*said, *of_clips, *cutting.seam_notes(path, made)),
         clips=tuple(made),
     )
 
@@ -45,8 +44,12 @@ def ways(lifecycle: Lifecycle, scene: Scene) -> str:
     for render in ("animatic", "draft", "final"):
         settings, pictures, _ = shaped(rendered(scene.settings, render), scene.keyframes)
         try:
-            asked = requests(scene.lines, settings, pictures)
-            quotes = [lifecycle.quote(request, settings.provider) for request in asked]
+            # Of shots that ask for the same, one is bought.
+            asked = {
+                (request.fingerprint, request.take): request
+                for request in requests(scene.lines, settings, pictures)
+            }
+            quotes = [lifecycle.quote(request, settings.provider) for request in asked.values()]
         except GenerationError:
             told.append(f"{render} not for sale")
             continue

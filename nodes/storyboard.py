@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from . import plan, sheet, together
-from .cutting import CuttingRoom
+from .cutting import Cut, CuttingRoom
 from .generation.budget import Quote
 from .generation.credentials import redact
 from .generation.errors import InvalidInput, LimitReached
@@ -153,7 +153,14 @@ def board(lifecycle: Lifecycle, prompt: Prompt, node_id: str) -> Board:
             film=None,
             limit=_limit(takes.lifecycle, planned),
         ),
+        _cut(given),
     )
+
+
+def _cut(given: Mapping[str, Any]) -> Cut:
+    """How the film of a scene is cut, as far as its widgets tell."""
+    match = given.get("colour_match", "off")
+    return Cut(match=match) if match in ("auto", "on") else Cut()
 
 
 def _meeting(before: tuple[int | None, int | None], after: tuple[int | None, int | None]) -> str:
@@ -163,13 +170,13 @@ def _meeting(before: tuple[int | None, int | None], after: tuple[int | None, int
     return "a cut, joined plainly"
 
 
-def _joined(cutting: CuttingRoom, board: Board) -> Board:
+def _joined(cutting: CuttingRoom, board: Board, cut: Cut) -> Board:
     """*board* with what was found at its seams, where its clips were joined already."""
     parts = [panel.chosen.clip for panel in board.panels]
     there = [part for part in parts if part is not None]
     if len(there) < len(parts):
         return board
-    film = there[0] if len(there) == 1 else cutting.joined(there)
+    film = there[0] if len(there) == 1 else cutting.joined(there, cut)
     if film is None:
         return board
     found = cutting.seam_lines(film)

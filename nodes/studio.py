@@ -6,10 +6,11 @@ import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import chain, editing, shooting, variations
-from .cutting import CuttingRoom
-from .film import MATCH_FIRST_FRAME, Film, Frames, Settings, film_of, framed, request_for
+from .cutting import Cut, CuttingRoom
+from .film import MATCH_FIRST_FRAME, Film, Frames, Settings, film_of, framed, made, request_for
 from .generation.clock import Clock
 from .generation.credentials import Credentials
 from .generation.errors import InvalidInput
@@ -26,6 +27,9 @@ from .media import clips
 from .providers import PROVIDERS
 from .screenplay import Scene
 from .sheet import Line
+
+if TYPE_CHECKING:
+    from .media.seams import ColourMatch
 
 
 class Studio:
@@ -97,12 +101,14 @@ class Studio:
         length: int = 15,
         part: chain.Part = "whole film",
         lines: Sequence[Line] = (),
+        match: ColourMatch = "off",
         clock: Clock,
         report: Report,
     ) -> Film:
         """Continue a film to *length* seconds, clip by clip, after its end or before its start.
 
-        *lines* are prompts, camera moves and takes of the parts in the order in which they are made.
+        *lines* are prompts, camera moves and takes of the parts in the order in which they are made. *match* says
+        whether what is added gets the colours of the film; what is bought is the same either way.
         The film is *generations* (journal ids in order of play) or any *video* file. Each added clip is a
         generation of its own: stopping keeps those that are there, and queueing again buys only the rest.
         """
@@ -114,6 +120,7 @@ class Studio:
             length=length,
             part=part,
             lines=lines,
+            match=match,
             clock=clock,
             report=report,
         )
@@ -141,13 +148,14 @@ class Studio:
             report=report,
         )
 
-    def scene(self, scene: Scene, *, clock: Clock, report: Report) -> Film:
+    def scene(self, scene: Scene, *, match: ColourMatch = "off", clock: Clock, report: Report) -> Film:
         """The film of a scene: every shot of its sheet a purchase of its own, all of them made at the same time.
 
         What is wrong with any shot, and limits that all of them together would cross, are said before one is
-        bought. A shot that fails stops no other; queueing again buys only what is missing.
+        bought. A shot that fails stops no other; queueing again buys only what is missing. *match* says whether
+        shots get the colours of the first; what is bought is the same either way.
         """
-        return shooting.shoot(self.cutting, scene, clock=clock, report=report)
+        return shooting.shoot(self.cutting, scene, Cut(match=match), clock=clock, report=report)
 
     def modify_video(
         self,
@@ -244,8 +252,4 @@ class Studio:
         clock: Clock,
         report: Report,
     ) -> Film:
-        started = clock.now()
-        for note in notes:
-            report(note)
-        clip = self.lifecycle.generate(request, settings.provider, clock=clock, report=report)
-        return film_of(clip, notes=notes, seconds_waited=clock.now() - started)
+        return made(self.lifecycle, request, settings.provider, notes, clock, report)

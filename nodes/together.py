@@ -15,7 +15,7 @@ from .generation.finishing import Clip
 from .generation.lifecycle import Lifecycle
 from .generation.request import GenerationRequest
 from .generation.waiting import Report
-from .marks import numbered
+from .marks import first
 
 
 class Together:
@@ -37,10 +37,7 @@ class Together:
         """*word* is what one of them is called: a shot, a take; *marks* are theirs, see `Occasion.shot`."""
         self._lifecycle, self._requests, self._provider, self._word = lifecycle, requests, provider, word
         self._occasion = own = lifecycle.occasion
-        named = len(marks) == len(requests)
-        self._marks = (
-            marks if named else [numbered(own.shot, number) for number in range(1, len(requests) + 1)]
-        )
+        self._marks = marks if len(marks) == len(requests) else first(own.shot, len(requests))
         asked: set[tuple[str, int]] = set()
         self._again: set[int] = set()
         """Those that ask for what one before them asks for: one purchase for both."""

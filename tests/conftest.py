@@ -40,6 +40,14 @@ def luma(monkeypatch):
         yield emulator
 
 
+@pytest.fixture
+def work(tmp_path):
+    """A studio of the test's own."""
+    from studios import Work
+
+    return Work(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def postgresql():
     """A PostgreSQL of this session's own."""

@@ -53,7 +53,7 @@ WANTED: dict[str, Callable[[Provider, Offer], object]] = {
     "camera concepts": lambda provider, offer: offer.concepts,
     "prompts rewritten (`enhance_prompt`)": lambda provider, offer: offer.enhances,
     "10 s in one clip": lambda provider, offer: 10 in offer.durations,
-    "drafts at 360p": lambda provider, offer: "360p" in offer.resolutions,
+    "drafts at 360p": lambda provider, offer: "360p" in offer.resolutions and not offer.remaking,
     "1080p": lambda provider, offer: "1080p" in offer.resolutions,
     "4k": lambda provider, offer: "4k" in offer.resolutions,
     "pictures with nothing more to set up": lambda provider, offer: not needs_hosting(provider),

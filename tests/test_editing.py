@@ -10,33 +10,14 @@ import pytest
 import torch
 from emulators import clips as drawn
 from emulators.server import Fault
-from fakes import FakeClock, Reports
 from luma_ray.nodes.chain import Source
 from luma_ray.nodes.editing import Place
 from luma_ray.nodes.film import Settings
 from luma_ray.nodes.generation import errors
 from luma_ray.nodes.media import clips, encoding, images, sound
-from luma_ray.nodes.studio import Studio
 
 AUTO = Settings(prompt="as a painting", resolution="auto")
 FOX = Settings(prompt="a fox in the snow", resolution="540p")
-
-
-class Work:
-    """A studio with a clock whose seconds pass at once."""
-
-    def __init__(self, folder):
-        self.studio = Studio(folder / "private", folder / "clips")
-        self.reports = Reports()
-
-    def __getattr__(self, name):
-        operation = getattr(self.studio, name)
-        return lambda *args, **kwargs: operation(*args, clock=FakeClock(), report=self.reports, **kwargs)
-
-
-@pytest.fixture
-def work(tmp_path):
-    return Work(tmp_path)
 
 
 @pytest.fixture

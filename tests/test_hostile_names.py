@@ -143,15 +143,7 @@ class Graph:
         self.info = host.object_info()
 
     def node(self, class_type, **inputs):
-        """A node with every widget at its default but those given."""
-        values = {}
-        for group in ("required", "optional"):
-            for name, (kind, *options) in self.info[class_type]["input"].get(group, {}).items():
-                if options and "default" in options[0]:
-                    values[name] = options[0]["default"]
-                elif isinstance(kind, list):
-                    values[name] = kind[0]
-        return {"class_type": class_type, "inputs": {**values, **inputs}}
+        return comfy_host.default_node(self.info, class_type, **inputs)
 
     def queue(self, class_type, output=1, **inputs):
         """Run one node of ours, with something that wants its *output*; nothing is written outside."""

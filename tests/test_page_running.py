@@ -96,7 +96,9 @@ def test_a_node_that_was_changed_shows_no_clip_of_what_it_was(page):
     page.set(node, prompt="a hare in the rain")
     workflow = page.ask("return graph.serialize()")
     page.reload()
-    pause(page, 1500)  # ComfyUI opens what it kept of the last graph, which may be as it was before the change
+    pause(
+        page, 1500
+    )  # ComfyUI opens what it kept of the last graph, which may be as it was before the change
     page.load(workflow)
     pause(page, 600)
     assert page.ask("return widget(given[0], 'prompt').value", node) == "a hare in the rain"

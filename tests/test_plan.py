@@ -159,6 +159,35 @@ def test_a_draft_of_a_scene_counts_as_one(host, seller):
     assert len(seller.creates) == 3
 
 
+def test_what_is_approved_as_a_draft_keeps_words_takes_and_pictures_to_the_end(host, seller):
+    from PIL import Image
+
+    for number in range(2):
+        picture = Image.linear_gradient("L").rotate(90 * number).convert("RGB").resize((1280, 720))
+        picture.save(host.root / "input" / f"{number}.png")
+    pictures = {
+        str(5 + number): {"class_type": "LoadImage", "inputs": {"image": f"{number}.png"}}
+        for number in range(2)
+    }
+    keyframes = {f"keyframes.K{number}": [str(5 + number), 0] for number in range(2)}
+    prices = "draft (ray-flash-2 540p) $0.16 · final (ray-2 720p) $0.90"
+    for render, expected in (
+        ("animatic", f"as animatic free · {prices}"),
+        ("draft", prices),
+        ("final", "draft (ray-flash-2 540p) from the library · final (ray-2 720p) $0.90"),
+    ):
+        node = scene("take 3 | push_in | a fox", aspect_ratio="auto", model="ray-2", render=render)
+        node["inputs"] |= keyframes
+        result = host.queue({"1": node, "9": saved("1"), **pictures})
+        assert result.status == "success", result.message
+        said = [event.data for event in host.events if event.name == "progress_text" and event.node_id == "1"]
+        assert expected in said[-1]
+    bodies = [work.body["input"] for work in seller.creates]
+    assert len(bodies) == 2
+    for name in ("prompt", "start_image", "end_image", "duration", "aspect_ratio", "concepts"):
+        assert bodies[0].get(name) == bodies[1].get(name)
+
+
 def test_a_scene_runs_with_what_is_linked_to_it(host, seller):
     from PIL import Image
 

@@ -30,6 +30,7 @@ from luma_ray.nodes.generation.ray import ASPECT_RATIOS, MODES
 from luma_ray.nodes.generation.request import AS_THE_SOURCE, GenerationReference, Operation, SourceVideo
 from luma_ray.nodes.hosting.fal import Fal as FalStorage
 from luma_ray.nodes.hosting.wavespeed import WaveSpeedStorage
+from luma_ray.nodes.providers.comfy_router import ComfyRouter
 from luma_ray.nodes.providers.fal import Fal
 from luma_ray.nodes.providers.luma import Luma
 from luma_ray.nodes.providers.luma_agents import LumaAgents
@@ -226,6 +227,60 @@ def test_what_fal_publishes_no_price_for_has_none():
     }
     assert prices["ray-2", Operation.REFRAME_VIDEO] is None
     assert str(prices["ray-flash-2", Operation.REFRAME_VIDEO]) == "0.3026"
+
+
+def test_fal_is_asked_for_an_edit_by_ray_3_2_in_its_own_words_and_at_its_own_queue(monkeypatch):
+    fal = Fal()
+    edit = modify(model="ray-3.2", resolution="720p", first_frame=A, mode="adhere_2")
+    assert fal.encode(edit, GIVEN) == {
+        "prompt": "a fox in the snow",
+        "video_url": "https://films.test/a.mp4",
+        "start_image_url": URLS[A.sha256],
+        "resolution": "720p",
+        "duration": "5s",
+        "edit_strength": "adhere_2",
+    }
+    longer = replace(edit, source=replace(FILM, seconds=7.0))
+    assert fal.encode(longer, GIVEN)["duration"] == "10s"
+    (offer,) = (offer for offer in Fal.offers if offer.model == "ray-3.2")
+    assert [str(offer.price(each)) for each in (edit, longer)] == ["1.08", "2.16"]
+    assert offer.refusals(edit) == []
+    assert "at most 10 s are taken" in offer.refusals(replace(edit, source=replace(FILM, seconds=12.0)))[0]
+    with led_to(FalEmulator(), monkeypatch) as emulator:
+        _, submitted, _, look = calls(fal)
+        job = submitted(emulator, edit, pictures=GIVEN)
+        assert emulator.requests[-1].path == "/queue/luma/agent/ray/v3.2/video-to-video"
+        look(emulator, replace(job, details={"app": "luma/agent"}))
+        assert f"/queue/luma/agent/requests/{job.id}/status" in [each.path for each in emulator.requests]
+
+
+def test_comfy_router_is_asked_for_films_by_ray_3_2_as_luma_is_without_the_model():
+    router = ComfyRouter()
+    asked = router.encode(modify(model="ray-3.2", resolution="540p", first_frame=A), GIVEN)
+    source = {"url": "https://films.test/a.mp4", "media_type": "video/mp4"}
+    assert asked == {
+        "type": "video_edit",
+        "prompt": "a fox in the snow",
+        "source": source,
+        "video": {
+            "resolution": "540p",
+            "duration": "5s",
+            "edit": {"strength": "flex_1"},
+            "start_frame": {"url": URLS[A.sha256]},
+        },
+    }
+    placed_ = router.encode(reframe(model="ray-3.2", resolution="720p", placement=PLACE), GIVEN)
+    assert placed_["type"] == "video_reframe"
+    assert placed_["video"]["source_position"] == {"x_norm": 0, "y_norm": 0, "w_norm": 0.5, "h_norm": 0.28125}
+    prices = {
+        offer.operation: str(offer.price(modify(model="ray-3.2", resolution="720p")))
+        for offer in ComfyRouter.offers
+        if offer.remaking
+    }
+    # 45.58 and 25.32 credits a second, of which 211 are a dollar.
+    assert prices == {Operation.MODIFY_VIDEO: "1.0892", Operation.REFRAME_VIDEO: "0.6051"}
+    sizes = {offer.operation: offer.resolutions for offer in ComfyRouter.offers if offer.remaking}
+    assert "1080p" not in sizes[Operation.REFRAME_VIDEO]
 
 
 # -- Replicate ------------------------------------------------------------------------------------------------

@@ -128,6 +128,11 @@ def test_a_shot_that_is_there_twice_counts_once(place, quick):
     assert shots.bill == "shot 1 new: $0.14 (luma); shot 2 the same as one before"
 
 
+def test_each_way_of_making_a_scene_counts_a_shot_that_is_there_twice_once(place, quick):
+    film = place.shoot("a fox\na fox", render="animatic")
+    assert "as animatic free · draft (ray-flash-2 540p) $0.14 · final (ray-flash-2 540p) $0.14" in film.notes
+
+
 def test_shots_are_made_at_the_same_time(place, luma):
     class Together(type(luma.pace)):
         """No job is done before all have been asked for."""

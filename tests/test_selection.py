@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from fakes import Paper, picture, text
@@ -11,7 +12,14 @@ from luma_ray.nodes.generation import errors
 from luma_ray.nodes.generation.budget import dollars, quote
 from luma_ray.nodes.generation.credentials import Credentials
 from luma_ray.nodes.generation.offer import Offer
-from luma_ray.nodes.generation.request import GenerationReference, GenerationRequest, MiddleFrame, Operation
+from luma_ray.nodes.generation.request import (
+    AS_THE_SOURCE,
+    GenerationReference,
+    GenerationRequest,
+    MiddleFrame,
+    Operation,
+    SourceVideo,
+)
 from luma_ray.nodes.generation.selection import refusals, select
 from luma_ray.nodes.providers import PROVIDERS
 from luma_ray.nodes.providers.animatic import Animatic
@@ -447,3 +455,29 @@ def test_the_preview_is_free():
 )
 def test_money_is_told_in_dollars(usd, words):
     assert dollars(None if usd is None else Decimal(usd)) == words
+
+
+def test_where_the_model_is_not_sold_here_the_error_names_those_that_are(tmp_path, monkeypatch):
+    """A film, with a key of a provider that does not sell the model that is chosen at first."""
+    film = SourceVideo(1280, 720, 121 / 24, 3_000_000, "12" * 32, Path("/films/a.mp4"))
+    request = GenerationRequest(
+        operation=Operation.MODIFY_VIDEO,
+        model="ray-flash-2",
+        prompt="a fox in the snow",
+        aspect_ratio=AS_THE_SOURCE,
+        resolution=AS_THE_SOURCE,
+        duration=5,
+        mode="flex_1",
+        source=film,
+    )
+    monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_0123456789")
+    for name in ("auto", "replicate"):
+        with pytest.raises(errors.UnsupportedRequest) as told:
+            select(PROVIDERS, request, name, Credentials(tmp_path))
+        assert "It would be made with model ray-2 (replicate, " in str(told.value)
+        assert "Nothing was sent or billed." in str(told.value)
+    monkeypatch.delenv("REPLICATE_API_TOKEN")
+    monkeypatch.setenv("LUMA_AGENTS_API_KEY", "luma-api-0123456789")
+    words = r"with model ray-3\.2 and resolution 720p \(luma_agents, \$1\.08\)"
+    with pytest.raises(errors.UnsupportedRequest, match=words):
+        select(PROVIDERS, request, "auto", Credentials(tmp_path))

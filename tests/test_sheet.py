@@ -77,9 +77,13 @@ def test_what_is_no_sheet_is_refused_with_its_line(text, words):
     assert str(told.value).endswith("Nothing was billed.")
 
 
-PROMPTS = st.from_regex(r"[a-z][a-z ,.!]{0,30}[a-z]", fullmatch=True).filter(
-    lambda words: read(words) == (Line(prompt=words),)
-)
+WORDS = ["pov", "loop", "5 s", "take 2", "K1 > K2", "K3", "-", "text", "#1 of 3", "a | b", "\\", "\\|", "\\n"]
+TOLD = ["push in, low-angle", "9s", "a\nb", "a\r\n  b", "take 0", "|", "||", "\\\\", "a\\", "\\pov", "#", "K"]
+PROMPTS = st.one_of(
+    st.sampled_from([*WORDS, *TOLD]),
+    st.text(st.sampled_from("ak |\\#\n\r->K1s52,\u2028\x0b"), max_size=12),
+    st.text(max_size=40),
+).map(str.strip)
 LINES = st.builds(
     Line,
     prompt=PROMPTS,
@@ -94,6 +98,27 @@ LINES = st.builds(
 @given(st.lists(LINES, min_size=1, max_size=MOST_SHOTS))
 def test_what_is_written_is_read_again(lines):
     assert read(written(lines)) == tuple(lines)
+
+
+@pytest.mark.parametrize("words", [*WORDS, *TOLD])
+def test_a_prompt_stays_a_prompt_whatever_it_says(words):
+    line = Line(prompt=words, seconds=5, take=2)
+    assert read(line.text) == (line,)
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt"),
+    [
+        (r"5 s | \pov", "pov"),
+        (r"\#1 in the row", "#1 in the row"),
+        (r"\a \| b \\ c", r"a | b \ c"),
+        (r"a \ b", r"a \ b"),
+        (r"the path C:\new", r"the path C:\new"),
+        ('"a fox"', '"a fox"'),
+    ],
+)
+def test_a_backslash_before_a_field_makes_it_the_prompt(text, prompt):
+    assert read(text)[0].prompt == prompt
 
 
 def test_shots_go_from_one_picture_to_the_next():

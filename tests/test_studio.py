@@ -9,33 +9,16 @@ import numpy as np
 import pytest
 import torch
 from emulators.server import Fault
-from fakes import FakeClock, Reports
+from fakes import FakeClock
 from luma_ray.nodes.film import Frames, Settings, framed, request_for
 from luma_ray.nodes.generation import errors
 from luma_ray.nodes.generation.request import MiddleFrame, Operation
 from luma_ray.nodes.media import clips, encoding, frames, images, seams
 from luma_ray.nodes.sheet import read
-from luma_ray.nodes.studio import Studio
 from PIL import Image
+from studios import Work
 
 FOX = Settings(prompt="a fox in the snow", resolution="540p")
-
-
-class Work:
-    """A studio with a clock whose seconds pass at once."""
-
-    def __init__(self, folder):
-        self.studio = Studio(folder / "private", folder / "clips")
-        self.reports = Reports()
-
-    def __getattr__(self, name):
-        operation = getattr(self.studio, name)
-        return lambda *args, **kwargs: operation(*args, clock=FakeClock(), report=self.reports, **kwargs)
-
-
-@pytest.fixture
-def work(tmp_path):
-    return Work(tmp_path)
 
 
 def still(width=320, height=180, seed=1):

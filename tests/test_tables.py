@@ -161,7 +161,15 @@ def test_what_is_said_of_pictures_where_there_are_some():
 
 def test_what_is_said_of_films_that_are_changed():
     modify = dict.fromkeys(row[0] for row in tables.sold(PROVIDERS, Operation.MODIFY_VIDEO))
-    assert list(modify) == ["luma", "luma_agents", "fal", "replicate", "wavespeed", "animatic"]
+    assert list(modify) == [
+        "luma",
+        "luma_agents",
+        "comfy_router",
+        "fal",
+        "replicate",
+        "wavespeed",
+        "animatic",
+    ]
     rows = [row for row in tables.sold(PROVIDERS, Operation.MODIFY_VIDEO) if row[0] == "luma"]
     assert rows == [
         (

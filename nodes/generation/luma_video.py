@@ -1,6 +1,7 @@
-"""How Luma is asked for Ray 2, for Luma's own API and for gateways that hand Luma's body on.
+"""How Luma is asked for Ray 2, and Ray 3.2 for a film, for Luma's own APIs and for gateways that hand its body on.
 
-Contract: Luma's OpenAPI "Dream Machine API" 1.1.0 and docs.lumalabs.ai/docs/video-generation, read 2026-11-20.
+Contract: Luma's OpenAPI "Dream Machine API" 1.1.0 and docs.lumalabs.ai/docs/video-generation, read 2026-11-20; of Ray
+3.2 the `luma-agents` SDK 0.5.0 and ComfyUI's nodes, read 2026-11-21.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ KEYFRAMES: Final = {
 }
 # "Loop is not supported for keyframes / extend reverse / interpolate ...": only where there is no last frame.
 LOOPS: Final = frozenset({("none", "none"), ("image", "none"), ("generation", "none")})
+_SHORT: Final = 5.05
+"""Seconds up to which an edit of Ray 3.2 is asked for as 5 s, as ComfyUI does; what is longer as 10 s."""
 
 
 def prices(rows: Mapping[tuple[str, int], Sequence[str]], model: str) -> dict[tuple[str, int], Decimal]:
@@ -76,3 +79,26 @@ def place(placement: Placement, *, sized: bool = True) -> Json:
     if sized:
         numbers.update(resized_width=placement.width, resized_height=placement.height)
     return numbers
+
+
+def remade(request: GenerationRequest, film: Json, first_frame: Json | None) -> Json:
+    """The body for a film that Ray 3.2 makes from *film*; that and the first frame are references of its API."""
+    video: Json = {"resolution": request.resolution}
+    body: Json = {"prompt": request.prompt, "source": film, "video": video}
+    if request.operation is Operation.MODIFY_VIDEO:
+        seconds = request.source.seconds if request.source is not None else 0.0
+        video["duration"] = "5s" if seconds <= _SHORT else "10s"
+        video["edit"] = {"strength": request.mode}
+        if first_frame is not None:
+            video["start_frame"] = first_frame
+        return {**body, "type": "video_edit"}
+    if request.placement is not None:
+        where = request.placement
+        wide, tall = where.canvas
+        video["source_position"] = {
+            "x_norm": round(where.left / wide, 6),
+            "y_norm": round(where.top / tall, 6),
+            "w_norm": round(where.width / wide, 6),
+            "h_norm": round(where.height / tall, 6),
+        }
+    return {**body, "type": "video_reframe", "aspect_ratio": request.aspect_ratio}

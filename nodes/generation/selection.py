@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Protocol
+from typing import Final, Protocol
 
-from .budget import Quote, quote
+from .budget import Quote, dollars, quote
 from .credentials import Credentials, missing
 from .errors import InvalidInput, MissingCredentials, UnsupportedRequest
 from .offer import Offer, Provider, misplaced
-from .request import GenerationRequest
+from .request import AS_THE_SOURCE, GenerationRequest
 
 AUTO = "auto"
+_USUAL: Final = "720p"
+"""The size that is named where one must be chosen."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,8 @@ def select(
         ]
         instead = f" {', '.join(others)} would do it." if others else ""
         raise UnsupportedRequest(
-            f"{provider.title} cannot do this {request.operation.words}: {'; '.join(reasons)}.{instead} "
-            "Nothing was sent or billed."
+            f"{provider.title} cannot do this {request.operation.words}: {'; '.join(reasons)}.{instead}"
+            f"{_alternatives([provider], request)} Nothing was sent or billed."
         )
     lacking = missing(provider.needs, credentials)
     if lacking:
@@ -123,6 +125,39 @@ def select(
             "private user folder). Nothing was sent or billed."
         )
     return Selection(provider, offer, _preview(_configured(providers, credentials)) if provider.local else "")
+
+
+def _alternatives(providers: Sequence[Provider], request: GenerationRequest) -> str:
+    """The models with which *providers* would make *request*, as a sentence; empty where there are none.
+
+    At the published price: nobody is asked for what may not be wanted.
+    """
+    ways: dict[str, list[str]] = {}
+    for provider in providers:
+        for offer in provider.offers:
+            other = _with_model(provider, offer, request)
+            if other is None:
+                continue
+            way = f"model {other.model}"
+            if other.resolution != request.resolution:
+                way += f" and resolution {other.resolution}"
+            told = f"{provider.name}, {dollars(quote(provider, offer, other).usd)}"
+            if told not in ways.setdefault(way, []):
+                ways[way].append(told)
+    listed = ", or ".join(f"{way} ({'; '.join(told)})" for way, told in ways.items())
+    return f" It would be made with {listed}." if listed else ""
+
+
+def _with_model(provider: Provider, offer: Offer, request: GenerationRequest) -> GenerationRequest | None:
+    """*request* with the model of *offer*, and a size of it where it asks for one; None where that will not do."""
+    if offer.operation is not request.operation or offer.model == request.model:
+        return None
+    ways = [request.resolution, *sorted(offer.resolutions, key=lambda size: size != _USUAL)]
+    for resolution in ways if request.resolution == AS_THE_SOURCE else ways[:1]:
+        other = replace(request, model=offer.model, resolution=resolution)
+        if not refusals(provider, other)[1]:
+            return other
+    return None
 
 
 def _configured(providers: Sequence[Provider], credentials: Credentials) -> list[Provider]:
@@ -173,7 +208,7 @@ def _cheapest(
         instead += f" The free preview is there as provider '{free[0]}'." if free else ""
         raise UnsupportedRequest(
             f"{nobody} does this {request.operation.words}. {'; '.join(reasons)}. Nothing was sent or "
-            f"billed.{instead}"
+            f"billed.{_alternatives(configured, request)}{instead}"
         )
     for provider in (candidate for candidate in providers if candidate.local):
         offer, refused = refusals(provider, request)

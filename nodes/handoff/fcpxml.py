@@ -15,6 +15,9 @@ from .timeline import Timeline
 
 VERSION: Final = "1.9"
 _BT709: Final = "1-1-1 (Rec. 709)"
+_DISSOLVE: Final = "Cross Dissolve"
+_DISSOLVE_ID: Final = "FxPlug:4731E73A-8DAC-4113-9A30-AE85B1761265"
+"""What Final Cut Pro calls it in its own documents."""
 
 
 def written(timeline: Timeline) -> str:
@@ -54,6 +57,9 @@ def written(timeline: Timeline) -> str:
             **sound,
         )
         ET.SubElement(asset, "media-rep", kind="original-media", src=quote(event.file, safe="/"))
+    dissolves = any(event.dissolve for event in timeline.events)
+    if dissolves:
+        ET.SubElement(resources, "effect", id="r0", name=_DISSOLVE, uid=_DISSOLVE_ID)
     library = ET.SubElement(root, "library")
     project = ET.SubElement(
         ET.SubElement(library, "event", name=timeline.name), "project", name=timeline.name
@@ -69,17 +75,32 @@ def written(timeline: Timeline) -> str:
         **sound,
     )
     spine = ET.SubElement(sequence, "spine")
-    for number, (place, event) in enumerate(timeline.placed(), 2):
-        ET.SubElement(
+    placed = list(timeline.placed())
+    for number, (place, event) in enumerate(placed):
+        # A transition lies over the cut between two clips, which is in its middle.
+        early = event.dissolve // 2
+        late = placed[number + 1][1].dissolve // 2 if number + 1 < len(placed) else 0
+        if event.dissolve:
+            crossing = ET.SubElement(
+                spine,
+                "transition",
+                name=_DISSOLVE,
+                offset=_time(place * frame),
+                duration=_time(event.dissolve * frame),
+            )
+            ET.SubElement(crossing, "filter-video", ref="r0", name=_DISSOLVE)
+        clip = ET.SubElement(
             spine,
             "asset-clip",
-            ref=f"r{number}",
-            offset=_time(place * frame),
+            ref=f"r{number + 2}",
+            offset=_time((place + early) * frame),
             name=event.name,
-            start=_time(event.start * frame),
-            duration=_time(event.length * frame),
+            start=_time((event.start + early) * frame),
+            duration=_time((event.length - early + late) * frame),
             tcFormat="NDF",
         )
+        if event.remarks:
+            ET.SubElement(clip, "note").text = "; ".join(event.remarks)
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE fcpxml>\n{ET.tostring(root, encoding="unicode")}\n'
 

@@ -19,12 +19,18 @@ class Event:
     """In the file: what lies outside of the cut are its handles."""
     start: int
     """The first frame that is shown."""
+    stop: int
+    """The frame before which it ends."""
+    dissolve: int = 0
+    """Of its frames the first ones, in which it fades in over what follows in the clip before it."""
     has_audio: bool = False
+    remarks: tuple[str, ...] = ()
+    """What an editor should know of the file."""
 
     @property
     def length(self) -> int:
         """Frames that are shown."""
-        return self.frames - self.start
+        return self.stop - self.start
 
 
 @dataclass(frozen=True, kw_only=True)

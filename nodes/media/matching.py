@@ -1,9 +1,12 @@
 """The colours of one clip made those of the clip before it: a curve for each channel, fitted at their seam.
 
-The curve is fitted to frames that both clips hold, where they do, else to the last ones of the one and the first
-ones of the other, laid over each other as the camera moved. What is matched is how the levels of each channel
-are spread (their quantiles): that survives motion, grain and compression, which comparing pixel with pixel does
-not. The curve is smooth, never falls, and is no steeper than a drift is.
+The curve is fitted to frames that both clips hold, where they do, else to the last one of the one and the first one
+of the other, laid over each other as the camera moved, without what moved by itself. What is matched is how the
+levels of each channel are spread there (their quantiles): that survives grain and compression, which comparing pixel
+with pixel does not. The curve is smooth, never falls, and is no steeper than a drift is.
+
+Where the light flickers, the last frame of the one clip and the first of the other are not lit as their clips are:
+how they differ from the frames next to them is told within each clip, and taken out before the curve is fitted.
 
 It holds for the whole clip. Faded out, the drift would come back, be handed on to the next clip, and add up
 along a chain; held, every clip of a chain has the colours of the first, and nothing changes on the way.
@@ -13,12 +16,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from . import difference
+from . import difference, overlay
 
 Stack = npt.NDArray[np.float32]
 """Small frames [frames, height, width, 3] in levels."""
@@ -33,8 +37,27 @@ _SMOOTH, _FLAT, _SMALL = 30.0, 0.05, 0.0005
 _SLOPES: Final = (0.6, 1.6)
 _MOST: Final = 32.0
 """Levels that a curve moves a colour by at most."""
-_PAIRS: Final = 5
-"""Frames of each clip that are compared where none repeats: the light of one alone may flicker."""
+_ALIGNED: Final = 0.8
+"""Correlation of two frames, from which on one lies well on the other."""
+_AROUND: Final = 3
+"""Frames of each clip that are laid over each other, as far as they lie nearly as well as the first two do."""
+_LESS_ALIKE: Final = 0.03
+_ROUNDS: Final = 3
+_OFF: Final = 2.5
+"""Times the usual gap between two frames that lie on each other: what is more moved by itself."""
+_EDGE: Final = 2
+"""Pixels at the edges, which are blurred with nothing."""
+_FEWEST: Final = 400
+"""Pixels that a curve is fitted to at least."""
+_LIT: Final = (24, 240)
+"""Levels that tell how much light there is: the others may be cut off."""
+_LOOKED: Final = 20
+_FEW_STEPS: Final = 4
+"""Frames of each clip in which flicker is looked for, and from which on it is told."""
+_SURE: Final = 3.0
+"""Times its error: what the light must grow or fade by, to be believed."""
+_FLICKERS: Final = 0.008
+"""Of the light, from a frame to the next; less is no flicker."""
 _BLOCK: Final = 16
 """Pixels of a block, whose mean colour is compared."""
 _BETTER: Final = 0.6
@@ -103,6 +126,39 @@ class Painter:
 
 
 @dataclass(frozen=True)
+class _Common:
+    """Frames of both clips that show the same."""
+
+    wanted: list[Stack]
+    given: list[Stack]
+    shown: list[npt.NDArray[np.bool_]]
+    """Where they do, for each pair of them."""
+    alike: float
+    """Correlation."""
+
+    def distance(self, earlier: Curve, later: Curve) -> float:
+        """CIEDE2000 between them, each in the colours of its curve: the median over the picture."""
+        found = [
+            difference.ciede2000(*(difference.lab(_blocks(frame, shown)) for frame in pair))
+            for *pair, shown in zip(
+                (earlier(frame) for frame in self.wanted),
+                (later(frame) for frame in self.given),
+                self.shown,
+                strict=True,
+            )
+        ]
+        return float(np.median(np.concatenate(found)))
+
+    @property
+    def curve(self) -> Curve:
+        """From the colours of `given` to those of `wanted`."""
+        return _curve(
+            [frame[shown] for frame, shown in zip(self.given, self.shown, strict=True)],
+            [frame[shown] for frame, shown in zip(self.wanted, self.shown, strict=True)],
+        )
+
+
+@dataclass(frozen=True)
 class Match:
     """What was found at a seam."""
 
@@ -113,11 +169,16 @@ class Match:
     """CIEDE2000 between the clips where they meet: the median over the picture."""
     after: float
     """The same with the curve."""
+    _common: _Common
 
     @property
     def trusted(self) -> bool:
         """Whether the curve explains the difference: the same scene, and little is left of it."""
         return self.same_scene and self.after <= _BETTER * self.before
+
+    def distance(self, earlier: Curve, later: Curve) -> float:
+        """CIEDE2000 between the clips where they meet, each in the colours of its curve."""
+        return self._common.distance(earlier, later)
 
 
 def fit(tail: Stack, head: Stack, repeated: int) -> Match:
@@ -128,78 +189,90 @@ def fit(tail: Stack, head: Stack, repeated: int) -> Match:
         head: the later one's first.
         repeated: how many frames at the start of *head* are the last of *tail*.
     """
-    wanted, given, alike = _pairs(tail, head, repeated)
-    curve = _curve(given, wanted)
+    if repeated:
+        wanted, given = list(tail[-repeated:]), list(head[:repeated])
+        common = _Common(wanted, given, [_all(frame) for frame in wanted], 1.0)
+    else:
+        common = _overlaid(tail, head)
+    curve = common.curve
     return Match(
         curve,
-        bool(repeated) or alike > _ALIKE,
-        _distance(wanted, given),
-        _distance(wanted, [curve(frame) for frame in given]),
+        bool(repeated) or common.alike > _ALIKE,
+        common.distance(AS_IS, AS_IS),
+        common.distance(AS_IS, curve),
+        common,
     )
 
 
-def distance(tail: Stack, head: Stack, repeated: int, earlier: Curve, later: Curve) -> float:
-    """CIEDE2000 between two clips where they meet, each in the colours of its curve."""
-    wanted, given, _ = _pairs(tail, head, repeated)
-    return _distance([earlier(frame) for frame in wanted], [later(frame) for frame in given])
+def _overlaid(tail: Stack, head: Stack) -> _Common:
+    """The last frames of *tail* and the first of *head* in one place, lit as their clips are."""
+    before, after = tail[::-1] / _flicker(tail[::-1]), head / _flicker(head)
+    first = overlay.laid(before[0], after[0])
+    if first.likeness < _ALIGNED:  # another scene, or too much of it moves: as they are
+        return _Common([before[0]], [after[0]], [_all(before[0])], first.likeness)
+    # More than one of each: what compression makes of one of them is not the clip's.
+    wanted, given, inside = [overlay.blurred(before[0])], [overlay.blurred(first.frame)], first.known
+    for one, other in zip(before[1:_AROUND], after[1:_AROUND], strict=False):
+        both = [overlay.laid(before[0], frame) for frame in (one, other)]
+        if min(each.likeness for each in both) < max(first.likeness - _LESS_ALIKE, _ALIGNED):
+            break
+        wanted.append(overlay.blurred(both[0].frame))
+        given.append(overlay.blurred(both[1].frame))
+        inside = inside & both[0].known & both[1].known
+    inside[:_EDGE] = inside[-_EDGE:] = inside[:, :_EDGE] = inside[:, -_EDGE:] = False
+    if inside.sum() < _FEWEST:
+        return _Common([before[0]], [first.frame], [first.known], first.likeness)
+    common = _Common(wanted, given, [inside] * len(wanted), first.likeness)
+    for _ in range(_ROUNDS):
+        curve, shown = common.curve, []
+        for one, other in zip(wanted, given, strict=True):
+            gap = overlay.blurred(np.abs(one - curve(other)).max(-1))
+            still = inside & (gap < _OFF * float(np.median(gap[inside])) + 1)
+            shown.append(still if still.sum() >= _FEWEST else inside)
+        common = _Common(wanted, given, shown, first.likeness)
+    return common
 
 
-def _pairs(tail: Stack, head: Stack, repeated: int) -> tuple[list[Stack], list[Stack], float]:
-    """Frames of both clips that show the same part of the scene, and how alike they are (correlation)."""
-    if repeated:
-        return list(tail[-repeated:]), list(head[:repeated]), 1.0
-    number = min(_PAIRS, len(tail), len(head))
-    wanted, given, alike = [], [], []
-    for place in range(number):
-        one, other = _overlaid(tail[-1 - place], head[place])
-        alike.append(_correlation(one.mean(-1), other.mean(-1)))
-        if not place or alike[-1] > 0.9 * alike[0]:
-            wanted.append(one)
-            given.append(other)
-    return wanted, given, alike[0]
+def _flicker(frames: Stack) -> Stack:
+    """How much brighter each of *frames* is than all of them let expect [frames, 1, 1, 1]; 1 where light is steady.
+
+    Expected is the mean of their light, or a straight line through it: light that grows or fades is no flicker.
+    """
+    steady = np.ones((len(frames), 1, 1, 1), np.float32)
+    steps: list[float] = []
+    for one, other in pairwise(frames[:_LOOKED, ::2, ::2]):
+        if len(steps) == _FEW_STEPS and np.std(steps) < _FLICKERS:
+            return steady
+        found = overlay.laid(one, other)
+        light, next_light = one.mean(-1), found.frame.mean(-1)
+        lit = found.known & (light > _LIT[0]) & (light < _LIT[1])
+        if found.likeness < _ALIGNED or lit.sum() < _FEWEST:
+            break
+        # The median: what moves by itself is no light.
+        steps.append(float(np.median(np.log(np.maximum(next_light[lit], 1) / light[lit]))))
+    if len(steps) < _FEW_STEPS or np.std(steps) < _FLICKERS:
+        return steady
+    light = np.concatenate([[0.0], np.cumsum(steps)])
+    places = np.arange(len(light)) - (len(light) - 1) / 2
+    slope = float(places @ light / (places @ places))
+    rest = light - light.mean() - slope * places
+    unsure = float(np.sqrt(rest @ rest / (len(light) - 2) / (places @ places)))
+    if abs(slope) < _SURE * unsure:
+        slope = 0.0
+    steady[: len(light), 0, 0, 0] = np.exp(light - light.mean() - slope * places)
+    return steady
 
 
-def _correlation(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
-    """1 for two frames without any detail."""
-    one, other = one - one.mean(), other - other.mean()
-    return float(((one * other).mean() + 1) / (np.sqrt(np.square(one).mean() * np.square(other).mean()) + 1))
-
-
-def _overlaid(one: Stack, other: Stack) -> tuple[Stack, Stack]:
-    """What both frames show, where the whole picture moved by whole pixels; both whole if it did not."""
-    height, width = one.shape[:2]
-    window = np.hanning(height)[:, None] * np.hanning(width)
-    spectra = []
-    for frame in (one, other):
-        light = frame.mean(-1)
-        spectra.append(np.fft.rfft2((light - light.mean()) * window))
-    cross = spectra[0] * spectra[1].conj()
-    peak = np.fft.irfft2(cross / (np.abs(cross) + 1e-6 * np.abs(cross).max() + 1e-9), s=(height, width))
-    down, across = np.unravel_index(int(peak.argmax()), peak.shape)
-    down, across = (
-        (int(down) + height // 2) % height - height // 2,
-        (int(across) + width // 2) % width - width // 2,
-    )
-    if abs(down) > height // 4 or abs(across) > width // 4:
-        return one, other
-    moved = (
-        one[max(down, 0) : height + min(down, 0), max(across, 0) : width + min(across, 0)],
-        other[max(-down, 0) : height + min(-down, 0), max(-across, 0) : width + min(-across, 0)],
-    )
-    return moved if _unlike(*moved) < _unlike(one, other) else (one, other)
-
-
-def _unlike(one: Stack, other: Stack) -> float:
-    gap = (one - one.mean((0, 1))) - (other - other.mean((0, 1)))
-    return float(np.square(gap).mean())
+def _all(frame: Stack) -> npt.NDArray[np.bool_]:
+    return np.ones(frame.shape[:2], bool)
 
 
 def _curve(given: list[Stack], wanted: list[Stack]) -> Curve:
     levels = np.empty((3, 256))
     for channel in range(3):
         from_, to = (
-            np.quantile(np.concatenate([frame[..., channel].ravel() for frame in frames]), _QUANTILES)
-            for frames in (given, wanted)
+            np.quantile(np.concatenate([pixels[:, channel] for pixels in each]), _QUANTILES)
+            for each in (given, wanted)
         )
         levels[channel] = np.arange(256.0) + _shift(from_, to)
     steps = np.diff(levels, axis=1).clip(*_SLOPES)
@@ -238,20 +311,20 @@ def _shift(given: npt.NDArray[np.float64], wanted: npt.NDArray[np.float64]) -> n
     return shift
 
 
-def _distance(wanted: list[Stack], given: list[Stack]) -> float:
-    found = [
-        difference.ciede2000(*(difference.lab(_blocks(frame)) for frame in pair))
-        for pair in zip(wanted, given, strict=True)
-    ]
-    return float(np.median(np.concatenate(found)))
-
-
-def _blocks(frame: Stack) -> npt.NDArray[np.float32]:
-    """Mean colours of blocks, [blocks, 3]: too large for grain, compression and small moves to count."""
+def _blocks(frame: Stack, shown: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """Mean colours of blocks of what is shown, [blocks, 3]: too large for grain and compression to count."""
     side = max(min(_BLOCK, *frame.shape[:2]), 1)
     height, width = (size // side * side for size in frame.shape[:2])
-    blocks = frame[:height, :width].reshape(height // side, side, width // side, side, 3).mean((1, 3))
-    return np.ascontiguousarray(blocks.reshape(-1, 3))
+
+    def summed(plane: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        blocks = plane[:height, :width].reshape(height // side, side, width // side, side, -1)
+        total: npt.NDArray[np.float32] = blocks.sum((1, 3)).reshape(-1, plane.shape[-1])
+        return total
+
+    count = summed(shown[..., None].astype(np.float32))
+    colours = summed(frame * shown[..., None]) / np.maximum(count, 1)
+    enough = count[:, 0] >= min(side * side / 2, float(count.max()))
+    return np.ascontiguousarray(colours[enough])
 
 
 @cache

@@ -5,7 +5,8 @@ it is longer, and five frames from the earlier one's start to its end, which dif
 the same places of the later one. A clip of the same length is no continuation: a loop shown twice stays two
 rounds.
 
-Colours are matched by `matching`, each clip to the one before it as it is shown, so all to the first.
+Colours are matched by `matching`, each clip to the one before it as it is shown, so all to the first. Where a film
+is continued before its start, all are matched to the clip that was there: those before it to the one after them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from ..generation.errors import BrokenClip, InvalidInput
+from ..generation.errors import BrokenClip, Interrupted, InvalidInput
 from . import clips, matching, overlap, retiming, splicing
 
 if TYPE_CHECKING:
@@ -82,11 +83,11 @@ class SeamReport:
             words = ["no frame repeats"]
         if not self.same_scene:
             words.append("a cut")
-        else:
-            if self.matched:
-                words.append(f"colour matched, dE {self.colour_before:.1f} to {self.colour_after:.1f}")
-            else:
-                words.append(f"colour dE {self.colour_before:.1f}")
+        if self.matched:
+            words.append(f"colour matched, dE {self.colour_before:.1f} to {self.colour_after:.1f}")
+        elif self.same_scene:
+            words.append(f"colour dE {self.colour_before:.1f}")
+        if self.same_scene:
             if self.jump > _JUMPS:
                 words.append(f"motion jumps ({self.jump:.1f} times the steps around)")
             elif self.jump < _HALTS:
@@ -106,6 +107,22 @@ class _Pair:
     """The later clip's, so that `repeated` of them are the last of `tail`."""
     repeated: int
     match: matching.Match
+    """From the later clip's colours to the earlier one's."""
+
+    @property
+    def mirrored(self) -> matching.Match:
+        """From the earlier clip's colours to the later one's."""
+        return matching.fit(self.head[::-1], self.tail[::-1], self.repeated)
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """How clips make a film: decided, and nothing written yet."""
+
+    parts: tuple[splicing.Part, ...]
+    size: tuple[int, int]
+    reports: tuple[SeamReport, ...]
+    """One between each clip and the next."""
 
 
 def find(earlier: Path, later: Path) -> Seam:
@@ -137,6 +154,7 @@ def join(
     *,
     match: ColourMatch = "off",
     dissolve: int = 0,
+    keeps: int = 0,
     stopped: Callable[[], bool] = clips.never,
     progress: Callable[[float], None] | None = None,
 ) -> list[SeamReport]:
@@ -151,10 +169,9 @@ def join(
     Args:
         parts: the clips, one or more.
         path: the MP4 to write; see `splicing.splice`.
-        match: "on" gives each clip the colours of the first one, as far as the seams tell them. "auto" does so
-            where a difference can be seen and a curve explains it, and leaves a cut to another scene alone.
-        dissolve: frames over which each clip fades into the next. Frames that both clips hold are laid over each
-            other, so a dissolve of more frames than repeat makes the film shorter by the rest.
+        match: see `assembled`.
+        dissolve: see `assembled`.
+        keeps: see `assembled`.
         stopped: asked before each frame.
         progress: told the fraction done, 0..1, after each frame.
 
@@ -165,6 +182,32 @@ def join(
         BrokenClip: a clip does not decode.
         InvalidInput: no clips, another shape, or an HDR clip.
         Interrupted: `stopped` said so; nothing is written.
+    """
+    film = assembled(parts, match=match, dissolve=dissolve, keeps=keeps, stopped=stopped)
+    splicing.splice(film.parts, path, size=film.size, stopped=stopped, progress=progress)
+    return list(film.reports)
+
+
+def assembled(
+    parts: Sequence[Path],
+    *,
+    match: ColourMatch = "off",
+    dissolve: int = 0,
+    keeps: int = 0,
+    stopped: Callable[[], bool] = clips.never,
+) -> Assembly:
+    """How `join` makes a film of *parts*.
+
+    Args:
+        parts: the clips, one or more.
+        match: "on" gives each clip the colours of one of them, as far as the seams tell them. "auto" does so
+            where a difference can be seen and a curve explains it, and leaves a cut to another scene alone.
+        dissolve: frames over which each clip fades into the next. Frames that both clips hold are laid over each
+            other, so a dissolve of more frames than repeat makes the film shorter by the rest.
+        keeps: which clip keeps its colours, from 0.
+        stopped: asked before each seam.
+
+    Raises as `join`.
     """
     if not parts:
         raise InvalidInput("There are no clips to join.")
@@ -179,9 +222,13 @@ def join(
     for part, size in zip(parts[1:], sizes[1:], strict=True):
         _check_shape(parts[0], sizes[0], part, size)
     small = _small_size(sizes[0])
-    pairs = [_look(earlier, later, small) for earlier, later in pairwise(reels)]
-    curves = _curves(pairs, match)
-    together = [splicing.Part(first.path, first.line, 0, 0, first.line.frames)]
+    pairs = []
+    for earlier, later in pairwise(reels):
+        if stopped():
+            raise Interrupted(splicing.STOPPED)
+        pairs.append(_look(earlier, later, small))
+    curves = _curves(pairs, match, min(keeps, len(pairs)))
+    together = [splicing.Part(first.path, first.line, 0, 0, first.line.frames, curve=_painted(curves[0]))]
     reports = []
     for number, (pair, reel) in enumerate(zip(pairs, reels[1:], strict=True), 1):
         before, frames = together[-1], reel.line.frames
@@ -189,27 +236,19 @@ def join(
         offset = before.end - max(pair.seam.dropped, length)
         curve = curves[number]
         together.append(
-            splicing.Part(
-                reel.path,
-                reel.line,
-                offset,
-                0,
-                frames,
-                reel.places,
-                None if curve is matching.AS_IS else curve,
-                length,
-            )
+            splicing.Part(reel.path, reel.line, offset, 0, frames, reel.places, _painted(curve), length)
         )
+        changed = curves[number - 1] if number <= keeps else curve
         report = _report(pair, curves[number - 1], curve)
         reports.append(
             replace(
                 report,
+                matched=changed is not matching.AS_IS,
                 dissolve=length,
                 notes=_notes(parts[number], reel, sizes[number], sizes[0], dissolve, length),
             )
         )
-    splicing.splice(together, path, size=sizes[0], stopped=stopped, progress=progress)
-    return reports
+    return Assembly(tuple(together), sizes[0], tuple(reports))
 
 
 def _look(earlier: retiming.Reel, later: retiming.Reel, size: tuple[int, int]) -> _Pair:
@@ -230,24 +269,43 @@ def _look(earlier: retiming.Reel, later: retiming.Reel, size: tuple[int, int]) -
     return _Pair(seam, tail, head, repeated, matching.fit(tail, head, repeated))
 
 
-def _curves(pairs: list[_Pair], match: ColourMatch) -> list[matching.Curve]:
-    """What is done to the colours of each clip: its own curve, then those of the clip before it."""
-    curves = [matching.AS_IS]
+def _curves(pairs: list[_Pair], match: ColourMatch, keeps: int) -> list[matching.Curve]:
+    """What is done to the colours of each clip, so that all have those of clip number *keeps*."""
     if match == "off":
-        return curves * (len(pairs) + 1)
-    seen = match == "on"
-    for pair in pairs:
-        before = curves[-1]
-        if match == "on" or pair.match.trusted:
-            curves.append(pair.match.curve if before is matching.AS_IS else pair.match.curve.then(before))
-        else:
-            # No difference that a curve would take away, or another scene, which has its own colours.
-            curves.append(before if pair.match.same_scene else matching.AS_IS)
-        here = curves[-1]
+        return [matching.AS_IS] * (len(pairs) + 1)
+    after, seen_after = _followed([(pair, pair.match) for pair in pairs[keeps:]], match, mirrored=False)
+    before, seen_before = _followed(
+        [(pair, pair.mirrored) for pair in pairs[:keeps][::-1]], match, mirrored=True
+    )
+    if match == "on" or seen_after or seen_before:
+        return [*before[::-1], matching.AS_IS, *after]
+    return [matching.AS_IS] * (len(pairs) + 1)
+
+
+def _followed(
+    seams: list[tuple[_Pair, matching.Match]], match: ColourMatch, *, mirrored: bool
+) -> tuple[list[matching.Curve], bool]:
+    """The curves of the clips behind these seams, which lead away from the one that keeps its colours.
+
+    Each is its own, then those of the clip that it follows. And whether a difference is seen at any of them.
+    """
+    curves, before, seen = [], matching.AS_IS, False
+    for pair, found in seams:
+        own = found.curve if before is matching.AS_IS else found.curve.then(before)
+        # Else no difference that a curve would take away, or another scene, which has its own colours.
+        otherwise = before if found.same_scene else matching.AS_IS
+        here = own if match == "on" or found.trusted else otherwise
         if here is not matching.AS_IS:
-            as_it_came = matching.distance(pair.tail, pair.head, pair.repeated, before, matching.AS_IS)
-            seen = seen or as_it_came >= matching.VISIBLE or pair.match.before >= matching.VISIBLE
-    return curves if seen else [matching.AS_IS] * len(curves)
+            both = (matching.AS_IS, before) if mirrored else (before, matching.AS_IS)
+            as_it_came = pair.match.distance(*both)
+            seen = seen or as_it_came >= matching.VISIBLE or found.before >= matching.VISIBLE
+        curves.append(here)
+        before = here
+    return curves, seen
+
+
+def _painted(curve: matching.Curve) -> matching.Curve | None:
+    return None if curve is matching.AS_IS else curve
 
 
 def _report(pair: _Pair, earlier: matching.Curve, later: matching.Curve) -> SeamReport:
@@ -256,9 +314,7 @@ def _report(pair: _Pair, earlier: matching.Curve, later: matching.Curve) -> Seam
         pair.seam,
         pair.match.same_scene,
         pair.match.before,
-        pair.match.before
-        if as_they_came
-        else matching.distance(pair.tail, pair.head, pair.repeated, earlier, later),
+        pair.match.before if as_they_came else pair.match.distance(earlier, later),
         later is not matching.AS_IS,
         overlap.jump(pair.tail, pair.head, pair.repeated),
     )

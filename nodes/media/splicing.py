@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _FADE: Final = 0.004
 """Seconds in which sound comes and goes at a cut: too short to be heard, long enough not to click."""
+_BAND: Final = 64
+"""Rows that are mixed at a time."""
+STOPPED: Final = "Stopped while joining; the clips themselves stay where they are."
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,41 @@ class Part:
         return self.offset + self.stop
 
 
+@dataclass(frozen=True)
+class Shown:
+    """Frames of one part that a film shows."""
+
+    part: int
+    """Which one, from 0."""
+    first: int
+    """The part's frame."""
+    count: int
+    dissolve: int = 0
+    """Of these frames the first ones, in which it fades in over the frames that follow what is shown before it."""
+
+
+def shown(parts: Sequence[Part]) -> list[Shown]:
+    """What `splice` shows of *parts*, in order of play: where its cuts are."""
+    copied = _to_copy(parts)
+    if copied is not None:
+        # Copies begin and end where decoding allows it, so a repeated frame may be the later part's.
+        found, number = [], 0
+        for stretch in copied:
+            while parts[number].line is not stretch.line:
+                number += 1
+            found.append(Shown(number, stretch.first, stretch.count))
+        return found
+    found, place = [], 0
+    for number, part in enumerate(parts):
+        if part.end <= place:
+            continue
+        following = _following(parts, number)
+        stop = part.end - (following.dissolve if following is not None else 0)
+        found.append(Shown(number, place - part.offset, stop - place, part.dissolve if found else 0))
+        place = stop
+    return found
+
+
 def splice(
     parts: Sequence[Part],
     path: Path,
@@ -61,7 +99,7 @@ def splice(
     size: tuple[int, int],
     stopped: Callable[[], bool] = clips.never,
     progress: Callable[[float], None] | None = None,
-    words: str = "Stopped while joining; the clips themselves stay where they are.",
+    words: str = STOPPED,
 ) -> bool:
     """One film of *parts* in order of play, in the memory of a few frames.
 
@@ -184,7 +222,7 @@ def _pictures(
             if part.end <= place:
                 continue
             frames = coming or files.enter_context(closing(_frames(part, place - part.offset, size)))
-            following = next((later for later in parts[number + 1 :] if later.end > part.end), None)
+            following = _following(parts, number)
             fading = following.dissolve if following is not None else 0
             for _, frame in zip(range(part.end - place - fading), frames, strict=False):
                 done.before()
@@ -202,6 +240,11 @@ def _pictures(
             place = part.end
 
 
+def _following(parts: Sequence[Part], number: int) -> Part | None:
+    """The part that is shown after the one of that number."""
+    return next((later for later in parts[number + 1 :] if later.end > parts[number].end), None)
+
+
 def _frames(part: Part, first: int, size: tuple[int, int]) -> Frames:
     """The frames of a part from its *first* on, in the colours that it is to have."""
     paint = part.curve.painter() if part.curve is not None else None
@@ -213,11 +256,15 @@ def _frames(part: Part, first: int, size: tuple[int, int]) -> Frames:
 def _mixed(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8], part: float) -> npt.NDArray[np.uint8]:
     """Of *other* so much, and the rest of *one*, in 256ths."""
     share = round(part * 256)
-    mixed = one.astype(np.uint16) * np.uint16(256 - share)
-    mixed += other.astype(np.uint16) * np.uint16(share)
-    mixed += 128
-    mixed >>= 8
-    levels: npt.NDArray[np.uint8] = mixed.astype(np.uint8)
+    levels: npt.NDArray[np.uint8] = np.empty_like(one)
+    # In bands: whole frames of 16 bits would be the most of what a dissolve needs.
+    for top in range(0, len(one), _BAND):
+        band = slice(top, top + _BAND)
+        mixed = one[band].astype(np.uint16) * np.uint16(256 - share)
+        mixed += other[band].astype(np.uint16) * np.uint16(share)
+        mixed += 128
+        mixed >>= 8
+        levels[band] = mixed
     return levels
 
 

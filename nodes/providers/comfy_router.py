@@ -5,6 +5,12 @@ estimates) and its README (the names of the two variables); of Comfy-Org/docs de
 headers,queue,billing}.mdx and router-schemas/luma/ray-flash-2.json. Storage and published prices: ComfyUI's own Luma
 nodes, read 2026-11-20. Not verified by a live call.
 
+Ray 3.2 for films: docs.comfy.org/development/comfy-router/models/luma_2/ray-3-2/code (fields; what it does not
+declare goes on to Luma) and Comfy's price table in tutorials/partner-nodes/pricing.mdx, read 2026-11-21. That the
+result is the answer of Luma's own API, as ComfyUI's nodes read it, and that the storage takes films for it as it does
+for them, is inferred. Clips from text and pictures are left to Luma's own API. A reframe at 1080p is in the table,
+but Luma itself says that it "is still rolling out", so it is not offered.
+
 The key is the one that the artist made at platform.comfy.org, never the token of somebody logged in to ComfyUI. Of
 the two ways to run a model this is the queue: a paid call is answered at once, nothing is held for ten minutes.
 """
@@ -22,6 +28,7 @@ from ..generation.credentials import redact
 from ..generation.errors import (
     ContentRefused,
     GenerationError,
+    Interrupted,
     ModelNotServed,
     ProviderUnavailable,
     RateLimited,
@@ -41,10 +48,20 @@ from ..generation.offer import (
     Source,
     Status,
 )
-from ..generation.ray import ASPECT_RATIOS
-from ..generation.request import GenerationRequest, Json, Operation, StillImage
+from ..generation.ray import ASPECT_RATIOS, MODES
+from ..generation.remaking import MEGABYTE, Remaking, Tariff
+from ..generation.request import (
+    AS_THE_SOURCE,
+    GenerationRequest,
+    Json,
+    Operation,
+    SourceVideo,
+    StillImage,
+)
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..generation.client import Answer, Client
     from ..generation.credentials import Secret
 
@@ -57,6 +74,22 @@ _PRICES: Final = {
 }
 # That the router costs what the node costs is documented; the table is the node's badge.
 _PRICE_SOURCE: Final = Source(where="ComfyUI's own price badge", day="2026-11-20", unverified=True)
+_CREDITS: Final = 211
+"""For a dollar."""
+_FILM_PRICES: Final = {
+    # credits a second
+    Operation.MODIFY_VIDEO: {"360p": "22.79", "540p": "30.38", "720p": "45.58", "1080p": "91.15"},
+    Operation.REFRAME_VIDEO: {"360p": "6.33", "540p": "12.66", "720p": "25.32"},
+}
+_FILM_PRICE_SOURCE: Final = Source(
+    where="docs.comfy.org/tutorials/partner-nodes/pricing, which is for Comfy's nodes",
+    day="2026-11-21",
+    unverified=True,
+)
+_LONGEST: Final = {Operation.MODIFY_VIDEO: 18, Operation.REFRAME_VIDEO: 30}
+"""Seconds, as Luma's own API has it."""
+_FILM_RATIOS: Final = ("16:9", "9:16", "1:1", "4:3", "3:4", "21:9")
+_FILMS: Final = "v2/models/luma_2/ray-3.2/requests"
 _QUEUES: Final = {model: f"v2/models/luma/{model}/requests" for model in ("ray-2", "ray-flash-2")}
 _ENDS: Final = {"status_url": "/status", "response_url": "", "cancel_url": "/cancel"}
 """What the answer to a submit calls its three addresses, and how they end."""
@@ -154,6 +187,31 @@ class ComfyRouter(Provider):
         )
         for model, path in _QUEUES.items()
         for operation, kinds in luma_video.KEYFRAMES.items()
+    ) + tuple(
+        Offer(
+            model="ray-3.2",
+            operation=operation,
+            endpoint=_FILMS,
+            durations=(),
+            resolutions=tuple(rates),
+            aspect_ratios=_FILM_RATIOS if operation is Operation.REFRAME_VIDEO else (AS_THE_SOURCE,),
+            keyframes=frozenset(
+                {("none", "none")}
+                if operation is Operation.REFRAME_VIDEO
+                else {("none", "none"), ("image", "none")}
+            ),
+            prompt_length=(1, 6000),
+            price_source=_FILM_PRICE_SOURCE,
+            remaking=Remaking(
+                kinds=frozenset({"video"}),
+                longest=_LONGEST[operation],
+                largest=100 * MEGABYTE,
+                modes=MODES if operation is Operation.MODIFY_VIDEO else (),
+                places=operation is Operation.REFRAME_VIDEO,
+                tariff=Tariff(per_second={size: Decimal(each) / _CREDITS for size, each in rates.items()}),
+            ),
+        )
+        for operation, rates in _FILM_PRICES.items()
     )
 
     def sign(self, secrets: Mapping[str, Secret]) -> dict[str, str]:
@@ -216,6 +274,10 @@ class ComfyRouter(Provider):
 
     def encode(self, request: GenerationRequest, pictures: Mapping[str, str]) -> Json:
         """Luma's own body without `model`, which must not be sent: it is in the path. Pictures are public URLs."""
+        if isinstance(request.source, SourceVideo):
+            film = {"url": pictures[request.source.sha256], "media_type": request.source.media_type}
+            first = [{"url": pictures[still.sha256]} for still in request.stills]
+            return luma_video.remade(request, film, first[0] if first else None)
         return {
             "prompt": request.prompt,
             **luma_video.settings(request),
@@ -240,7 +302,7 @@ class ComfyRouter(Provider):
             result = _ask(client, job, "response_url", client.get)
         except _Gone:
             return _GONE
-        if "status" in result and "assets" not in result:
+        if "status" in result and "assets" not in result and "output" not in result:
             return _pending(result)  # 202: the two reads do not agree yet
         if result.get("state") == "failed":
             # A failure is told by the status; this is Luma's own answer about it, should Router hand that on.
@@ -249,9 +311,11 @@ class ComfyRouter(Provider):
             return Failed(reason=f"{what}: {said}. {advice}", billing=billing)
         # Luma's own id of the clip, by which an extend names it; that of Comfy's queue is another.
         reference = result.get("id")
-        return Completed(
-            url=text(result["assets"]["video"]), reference=reference if isinstance(reference, str) else ""
-        )
+        if "assets" in result:
+            url = result["assets"]["video"]
+        else:  # Ray 3.2
+            url = next((item["url"] for item in result["output"] if item["type"] == "video"), None)
+        return Completed(url=text(url), reference=reference if isinstance(reference, str) else "")
 
     def cancel(self, client: Client, job: Job) -> Cancellation:
         """PUT cancel_url. "A request, not a guarantee", also where the answer is 202."""
@@ -263,24 +327,22 @@ class ComfyRouter(Provider):
 
     def upload(self, client: Client, still: StillImage) -> str:
         """Put it into Comfy's storage, as ComfyUI's own nodes do: a signed link to put it there, one to read it."""
-        kind = still.media_type
-        asked = {"file_name": f"{still.original[:32]}.{still.suffix}", "content_type": kind}
-        try:
-            given = client.call("POST", "customers/storage", asked)
-            client.send_file(text(given["upload_url"]), still.file, {"Content-Type": kind})
-        except Unauthorized as error:
-            raise Unauthorized(f"{error} No clip was bought, nothing was billed.") from None
-        except GenerationError as error:
-            raise UploadFailed(
-                f"The picture could not be put into Comfy's storage: {error} No clip was bought, nothing was billed."
-            ) from None
-        return text(given["download_url"])
+        return _stored(
+            client, "picture", still.file, f"{still.original[:32]}.{still.suffix}", still.media_type
+        )
+
+    def upload_video(self, client: Client, video: SourceVideo) -> str:
+        """Put it into Comfy's storage, as `upload`."""
+        return _stored(client, "film", video.path, f"{video.sha256[:32]}.mp4", video.media_type)
 
     def price(self, client: Client, offer: Offer, request: GenerationRequest) -> Decimal | None:
         """POST .../estimate, with the settings that decide it; prompt and pictures stay here.
 
-        Not for every account yet: then it answers 403, and the published price is used.
+        Not for every account yet: then it answers 403, and the published price is used. So it is for what is made
+        from a film: an estimate would want the film.
         """
+        if request.source is not None:
+            return None
         plain = GenerationRequest(
             operation=Operation.TEXT_TO_VIDEO,
             model=request.model,
@@ -296,6 +358,22 @@ class ComfyRouter(Provider):
         if amount is None or told.get("currency") != "USD":
             return None
         return Decimal(_number(told[amount])) or None
+
+
+def _stored(client: Client, what: str, file: Path | bytes, name: str, kind: str) -> str:
+    """A file in Comfy's storage, by the link with which it is read."""
+    try:
+        given = client.call("POST", "customers/storage", {"file_name": name, "content_type": kind})
+        client.send_file(text(given["upload_url"]), file, {"Content-Type": kind})
+    except Interrupted:
+        raise
+    except Unauthorized as error:
+        raise Unauthorized(f"{error} No clip was bought, nothing was billed.") from None
+    except GenerationError as error:
+        raise UploadFailed(
+            f"The {what} could not be put into Comfy's storage: {error} No clip was bought, nothing was billed."
+        ) from None
+    return text(given["download_url"])
 
 
 def _kind(answer: Answer) -> str:
@@ -358,7 +436,7 @@ def _ask(client: Client, job: Job, name: str, ask: Callable[[str], T]) -> T:
     told = job.details.get(name)
     if isinstance(told, str) and client.owns(told):
         return ask(told)
-    queues = [job.details["queue"]] if "queue" in job.details else list(_QUEUES.values())
+    queues = [job.details["queue"]] if "queue" in job.details else [*_QUEUES.values(), _FILMS]
     *others, last = [f"{queue}/{quote(job.id, safe='')}{_ENDS[name]}" for queue in queues]
     for address in others:
         try:

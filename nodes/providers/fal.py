@@ -9,6 +9,10 @@ own platform are in the status too. fal repeats what its runners fail at, up to 
 
 Modify and reframe: the same types; that ray-2 has a modify too, which they lack, is what others saw. Which films are
 taken, how long a prompt may be and that none is needed, is Luma's own (inferred).
+
+The edit of Ray 3.2: fal.ai/models/luma/agent/ray/v3.2/video-to-video (its llms.txt, in a stored copy of 2026-11-21):
+fields, sizes and prices. That `edit_strength` has the nine modes by their names and a prompt 6000 characters, others
+report. It makes 5 or 10 s and prices no more, so longer films are not taken.
 """
 
 from __future__ import annotations
@@ -59,6 +63,8 @@ if TYPE_CHECKING:
     from ..generation.credentials import Secret
 
 _APP: Final = "fal-ai/luma-dream-machine"
+_AGENT: Final = "luma/agent"
+"""The app of Ray 3.2."""
 _MODELS: Final = {"ray-2": "ray-2", "ray-flash-2": "ray-2-flash"}
 """Our name: fal's."""
 _USD: Final = {"ray-2": Decimal("0.50"), "ray-flash-2": Decimal("0.20")}
@@ -118,6 +124,15 @@ _REMAKING: Final = {
     ),
 }
 
+_EDIT: Final = f"{_AGENT}/ray/v3.2/video-to-video"
+_EDITS: Final = {
+    # resolution: USD for up to 5 s and up to 10 s
+    "540p": ("0.72", "1.44"),
+    "720p": ("1.08", "2.16"),
+    "1080p": ("2.16", "4.32"),
+}
+_EDIT_STEPS: Final = (5, 10)
+
 WEEK: Final = 7 * 24 * 3600
 _LIFECYCLE: Final = {"X-Fal-Object-Lifecycle-Preference": json.dumps({"expiration_duration_seconds": WEEK})}
 """What an account sets decides how long fal's public addresses work; left alone, that is for ever. A week is what
@@ -162,41 +177,72 @@ class Fal(Provider):
     keeps = WEEK
     # No `limits`: an account runs 2 to 40 jobs at a time, and whatever is beyond waits in fal's own queue.
     cancel_notice = "could not cancel it: it is finished there, or will be, and is billed."
-    offers = tuple(
-        Offer(
-            model=model,
-            operation=operation,
-            endpoint=f"{_APP}/{_MODELS[model]}{path}",
-            durations=(5, 9),
-            resolutions=tuple(_TIMES),
-            aspect_ratios=("16:9", "9:16", "4:3", "3:4", "21:9", "9:21"),
-            keyframes=frozenset(kinds),
-            loops=_LOOPS & kinds,
-            prompt_length=(3, 5000),  # Luma's own limits; that they hold here is inferred
-            prices={
-                (resolution, seconds): _USD[model] * times * longer
-                for resolution, times in _TIMES.items()
-                for seconds, longer in ((5, 1), (9, 2))
-            },
-            price_source=_PRICE_SOURCES[model],
+    offers = (
+        tuple(
+            Offer(
+                model=model,
+                operation=operation,
+                endpoint=f"{_APP}/{_MODELS[model]}{path}",
+                durations=(5, 9),
+                resolutions=tuple(_TIMES),
+                aspect_ratios=("16:9", "9:16", "4:3", "3:4", "21:9", "9:21"),
+                keyframes=frozenset(kinds),
+                loops=_LOOPS & kinds,
+                prompt_length=(3, 5000),  # Luma's own limits; that they hold here is inferred
+                prices={
+                    (resolution, seconds): _USD[model] * times * longer
+                    for resolution, times in _TIMES.items()
+                    for seconds, longer in ((5, 1), (9, 2))
+                },
+                price_source=_PRICE_SOURCES[model],
+            )
+            for model in _MODELS
+            for operation, (path, kinds) in _KEYFRAMES.items()
         )
-        for model in _MODELS
-        for operation, (path, kinds) in _KEYFRAMES.items()
-    ) + tuple(
-        Offer(
-            model=model,
-            operation=operation,
-            endpoint=f"{_APP}/{_MODELS[model]}{path}",
-            durations=(),
-            resolutions=(AS_THE_SOURCE,),
-            aspect_ratios=ASPECT_RATIOS if operation is Operation.REFRAME_VIDEO else (AS_THE_SOURCE,),
-            keyframes=frozenset({("none", "none"), ("image", "none")}),
-            prompt_length=(3, 5000),
-            prompt_optional=True,
-            price_source=source,
-            remaking=remaking,
+        + tuple(
+            Offer(
+                model=model,
+                operation=operation,
+                endpoint=f"{_APP}/{_MODELS[model]}{path}",
+                durations=(),
+                resolutions=(AS_THE_SOURCE,),
+                aspect_ratios=ASPECT_RATIOS if operation is Operation.REFRAME_VIDEO else (AS_THE_SOURCE,),
+                keyframes=frozenset({("none", "none"), ("image", "none")}),
+                prompt_length=(3, 5000),
+                prompt_optional=True,
+                price_source=source,
+                remaking=remaking,
+            )
+            for (model, operation), (path, remaking, source) in _REMAKING.items()
         )
-        for (model, operation), (path, remaking, source) in _REMAKING.items()
+        + (
+            Offer(
+                model="ray-3.2",
+                operation=Operation.MODIFY_VIDEO,
+                endpoint=_EDIT,
+                durations=(),
+                resolutions=tuple(_EDITS),
+                aspect_ratios=(AS_THE_SOURCE,),
+                keyframes=frozenset({("none", "none"), ("image", "none")}),
+                prompt_length=(1, 6000),
+                price_source=Source(
+                    where="fal.ai/models/luma/agent/ray/v3.2/video-to-video", day="2026-11-21"
+                ),
+                remaking=Remaking(
+                    kinds=_FILM,
+                    longest=_EDIT_STEPS[-1],
+                    largest=_LARGEST,
+                    modes=MODES,
+                    tariff=Tariff(
+                        steps={
+                            (resolution, upto): Decimal(usd)
+                            for resolution, prices in _EDITS.items()
+                            for upto, usd in zip(_EDIT_STEPS, prices, strict=True)
+                        }
+                    ),
+                ),
+            ),
+        )
     )
 
     def sign(self, secrets: Mapping[str, Secret]) -> dict[str, str]:
@@ -244,7 +290,10 @@ class Fal(Provider):
     def submit(self, client: Client, offer: Offer, body: Json, key: str) -> Job:  # noqa: ARG002
         """POST /{model}. fal knows no idempotency key and keeps the addresses of the job without the model."""
         reply = client.create(offer.endpoint, body, headers=_LIFECYCLE)
-        return Job(id=text(reply["request_id"]), details=own_addresses(client, reply, _ENDS))
+        told = own_addresses(client, reply, _ENDS)
+        if offer.endpoint == _EDIT:
+            told["app"] = _AGENT
+        return Job(id=text(reply["request_id"]), details=told)
 
     def status(self, client: Client, job: Job) -> Status:
         """GET status_url, and of a job that is over response_url."""
@@ -271,6 +320,8 @@ class Fal(Provider):
 
 def _remake(request: GenerationRequest, pictures: Mapping[str, str], film: str) -> Json:
     """The body for a film that is made from *film*."""
+    if request.model == "ray-3.2":
+        return _edit(request, pictures, film)
     body: Json = {"video_url": film}
     if request.operation is Operation.REFRAME_VIDEO:
         body["aspect_ratio"] = request.aspect_ratio
@@ -282,6 +333,22 @@ def _remake(request: GenerationRequest, pictures: Mapping[str, str], film: str) 
         body["prompt"] = request.prompt
     for still in request.stills:
         body["image_url"] = pictures[still.sha256]
+    return body
+
+
+def _edit(request: GenerationRequest, pictures: Mapping[str, str], film: str) -> Json:
+    """The body for an edit by Ray 3.2. Of the lengths the one that the film fits into, as Luma's own API is asked."""
+    seconds = request.source.seconds if request.source is not None else 0
+    length = next((upto for upto in _EDIT_STEPS if seconds <= upto + 0.05), _EDIT_STEPS[-1])
+    body: Json = {
+        "prompt": request.prompt,
+        "video_url": film,
+        "resolution": request.resolution,
+        "duration": f"{length}s",
+        "edit_strength": request.mode,
+    }
+    for still in request.stills:
+        body["start_image_url"] = pictures[still.sha256]
     return body
 
 
@@ -342,7 +409,8 @@ def _address(client: Client, job: Job, name: str) -> str:
     told = job.details.get(name)
     if isinstance(told, str) and client.owns(told):
         return told
-    return f"{_APP}/requests/{quote(job.id, safe='')}{_ENDS[name]}"
+    app = _AGENT if job.details.get("app") == _AGENT else _APP
+    return f"{app}/requests/{quote(job.id, safe='')}{_ENDS[name]}"
 
 
 def _problem(item: Any) -> str:

@@ -82,35 +82,27 @@ _REMADE: Final = {
 _LARGEST: Final = 100 * MEGABYTE
 # Which size a clip may be upscaled from, and how long a prompt for sound may be, is not documented.
 _REMAKING: Final = {
-    ("ray-2", Operation.MODIFY_VIDEO): Remaking(
-        kinds=_FILM,
-        longest=10,
-        largest=_LARGEST,
-        modes=MODES,
-        tariff=Tariff(per_megapixel=Decimal("0.01582")),
-    ),
-    ("ray-flash-2", Operation.MODIFY_VIDEO): Remaking(
-        kinds=_FILM,
-        longest=15,
-        largest=_LARGEST,
-        modes=MODES,
-        tariff=Tariff(per_megapixel=Decimal("0.00544")),
-    ),
+    **{
+        (model, Operation.MODIFY_VIDEO): Remaking(
+            kinds=_FILM,
+            longest=longest,
+            largest=_LARGEST,
+            modes=MODES,
+            tariff=Tariff(per_megapixel=Decimal(usd)),
+        )
+        for model, longest, usd in (("ray-2", 10, "0.01582"), ("ray-flash-2", 15, "0.00544"))
+    },
     # "Same as cost of the models", which is per million pixels made; that these are the canvas's is inferred.
-    ("ray-2", Operation.REFRAME_VIDEO): Remaking(
-        kinds=_FILM,
-        longest=10,
-        largest=_LARGEST,
-        places=True,
-        tariff=Tariff(per_megapixel=Decimal("0.0064"), on_canvas=True),
-    ),
-    ("ray-flash-2", Operation.REFRAME_VIDEO): Remaking(
-        kinds=_FILM,
-        longest=30,
-        largest=_LARGEST,
-        places=True,
-        tariff=Tariff(per_megapixel=Decimal("0.0022"), on_canvas=True),
-    ),
+    **{
+        (model, Operation.REFRAME_VIDEO): Remaking(
+            kinds=_FILM,
+            longest=longest,
+            largest=_LARGEST,
+            places=True,
+            tariff=Tariff(per_megapixel=Decimal(usd), on_canvas=True),
+        )
+        for model, longest, usd in (("ray-2", 10, "0.0064"), ("ray-flash-2", 30, "0.0022"))
+    },
     **{
         (model, Operation.UPSCALE_VIDEO): Remaking(
             kinds=_OWN,

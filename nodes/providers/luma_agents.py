@@ -21,6 +21,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from ..generation import luma_video
 from ..generation.answers import about, text
 from ..generation.credentials import redact
 from ..generation.errors import (
@@ -372,24 +373,9 @@ def _remake(
         film = {"generation_id": source.job_id}
     else:
         film = {"file_id": pictures[source.sha256]}
-    video: Json = {"resolution": request.resolution}
-    body: Json = {"model": request.model, "prompt": request.prompt, "source": film, "video": video}
-    if request.operation is Operation.MODIFY_VIDEO:
-        video["duration"] = "5s" if source.seconds <= _ANCHORED + 0.05 else "10s"
-        video["edit"] = {"strength": request.mode}
-        if request.first_frame is not None:
-            video["start_frame"] = _reference(request.first_frame, pictures)
-        return {**body, "type": "video_edit"}
-    if request.placement is not None:
-        place = request.placement
-        wide, tall = place.canvas
-        video["source_position"] = {
-            "x_norm": round(place.left / wide, 6),
-            "y_norm": round(place.top / tall, 6),
-            "w_norm": round(place.width / wide, 6),
-            "h_norm": round(place.height / tall, 6),
-        }
-    return {**body, "type": "video_reframe", "aspect_ratio": request.aspect_ratio}
+    first = request.first_frame
+    frame = _reference(first, pictures) if first is not None else None
+    return {"model": request.model, **luma_video.remade(request, film, frame)}
 
 
 def _reference(frame: Keyframe, pictures: Mapping[str, str]) -> Json:

@@ -19,11 +19,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from .jobs import Failure, JobEmulator, Trouble, Work
+from .jobs import MODES, Failure, JobEmulator, Trouble, Work
 from .server import Fault, Refusal, Reply, Request, Route, file_reply, html_reply, json_reply, utc
 from .shapes import Problem, Rule, Where, fields, flag, one_of, text, uuid_text, web_address
 
 MODELS: Final = ("ray-2", "ray-flash-2")
+FILMS: Final = "ray-3.2"
+"""Of the provider `luma_2`: development/comfy-router/models/luma_2/ray-3-2/code, prices of Comfy's nodes."""
+FILM_CREDITS: Final = {
+    "video_edit": {"360p": 22.79, "540p": 30.38, "720p": 45.58, "1080p": 91.15},
+    "video_reframe": {"360p": 6.33, "540p": 12.66, "720p": 25.32, "1080p": 75.96},
+}
+"""A second. Charged before the length of the source is known, so for 5 s."""
+FILM_SECONDS: Final = {"video_edit": 18, "video_reframe": 30}
+FILM_RATIOS: Final = ("9:16", "3:4", "1:1", "4:3", "16:9", "21:9")
 ASPECT_RATIOS: Final = ("1:1", "16:9", "9:16", "4:3", "3:4", "21:9", "9:21")
 RESOLUTIONS: Final = ("540p", "720p", "1080p", "4k")
 DURATIONS: Final = {"5s": 5, "9s": 9}
@@ -93,6 +102,31 @@ INPUT: Final[Rule] = fields(
         "keyframes": fields(optional={"frame0": _keyframe, "frame1": _keyframe}),
         "callback_url": web_address,
     },
+)
+_FILM_REFERENCE: Final = fields({"url": web_address}, {"media_type": text})
+
+
+def _share(value: Any, where: Where) -> Iterator[Problem]:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        yield Problem(where, "float_type", "Input should be a number")
+
+
+FILM_INPUT: Final[Rule] = fields(
+    {
+        "prompt": text,
+        "type": one_of(*FILM_CREDITS),
+        "source": fields({"url": web_address, "media_type": one_of("video/mp4")}),
+        "video": fields(
+            {"resolution": one_of(*FILM_CREDITS["video_edit"])},
+            {
+                "duration": one_of("5s", "10s"),
+                "edit": fields({"strength": one_of(*MODES)}),
+                "start_frame": _FILM_REFERENCE,
+                "source_position": fields(dict.fromkeys(("x_norm", "y_norm", "w_norm", "h_norm"), _share)),
+            },
+        ),
+    },
+    {"aspect_ratio": one_of(*FILM_RATIOS)},
 )
 STORED: Final[Rule] = fields({"file_name": text}, {"content_type": text})
 
@@ -289,7 +323,7 @@ class ComfyRouterEmulator(JobEmulator):
 
     def _refuse_unknown(self, provider: str, model: str) -> None:
         self._refuse_disabled()
-        if provider != "luma" or model not in MODELS:
+        if (provider, model) not in [*(("luma", name) for name in MODELS), ("luma_2", FILMS)]:
             known = ", ".join(f"luma/{name}" for name in MODELS)
             raise Refusal(
                 problem("model_not_found", f"Unknown model {provider}/{model}. Did you mean: {known}?")
@@ -297,7 +331,7 @@ class ComfyRouterEmulator(JobEmulator):
 
     # -- what is asked for --------------------------------------------------------------------------------
 
-    def _checked(self, request: Request) -> dict[str, Any]:
+    def _checked(self, request: Request, model: str) -> dict[str, Any]:
         """The body, as far as Router's own schema judges it: before anything is sent to Luma or charged."""
         for name, value in request.query.items():
             # Providers can be chosen by more parameters; using any of them by accident would be a mistake.
@@ -310,7 +344,7 @@ class ComfyRouterEmulator(JobEmulator):
         if not request.is_json:
             raise Refusal(problem("invalid_input", "Content-Type should be application/json"))  # inferred
         strict = request.query.get("reject_unknown_fields") == "true"
-        found = list(INPUT(body, ("body",)))
+        found = list((FILM_INPUT if model == FILMS else INPUT)(body, ("body",)))
         problems = [
             _as_documented(item) if item.where == ("body",) else item
             for item in found
@@ -360,9 +394,11 @@ class ComfyRouterEmulator(JobEmulator):
 
     def _admit(self, body: dict[str, Any], model: str, key: str) -> Work:
         job = str(uuid.uuid4())
-        words = self._judged(body)
+        words = _film_trouble(body) if model == FILMS else self._judged(body)
         if words:
             self._refused[job] = words  # before the job can begin to move
+        if model == FILMS:
+            return self._admit_film(job, body, key)
         frames = {
             name: self._clips.get(frame["id"]) if frame["type"] == "generation" else frame["url"]
             for name, frame in body.get("keyframes", {}).items()
@@ -379,6 +415,28 @@ class ComfyRouterEmulator(JobEmulator):
             loop=body.get("loop", False),
             first=frames.get("frame0"),
             last=frames.get("frame1"),
+            key=key,
+        )
+        self._clips[self.clip_id(work)] = work
+        return work
+
+    def _admit_film(self, job: str, body: dict[str, Any], key: str) -> Work:
+        kind, video = body["type"], body["video"]
+        work = self.accept(
+            id=job,
+            body=body,
+            model=FILMS,
+            resolution=video["resolution"],
+            aspect_ratio=body.get("aspect_ratio", "16:9"),
+            seconds=5,
+            usd=0.0
+            if job in self._refused
+            else round(5 * FILM_CREDITS[kind][video["resolution"]] / CREDITS_A_DOLLAR, 2),
+            prompt=body["prompt"],
+            remake="modify" if kind == "video_edit" else "reframe",
+            media=body["source"]["url"],
+            longest=FILM_SECONDS[kind],
+            first=(video.get("start_frame") or {}).get("url"),
             key=key,
         )
         self._clips[self.clip_id(work)] = work
@@ -442,7 +500,7 @@ class ComfyRouterEmulator(JobEmulator):
 
     def _finished(self, request: Request, record: Keyed, model: str) -> Reply:
         if record.work is None:
-            body = self._checked(request)
+            body = self._checked(request, model)
             record.work = self._admit(body, model, request.headers.get("Idempotency-Key", ""))
         work = self.looked_at(record.work.id, wait=self.hold_seconds)
         if not work.done:
@@ -459,7 +517,7 @@ class ComfyRouterEmulator(JobEmulator):
         self._refuse_unknown(provider, model)
         if not self.quotes:
             raise Refusal(problem("not_enabled", "Estimates are not enabled for this workspace"))
-        return _numbered(json_reply(self._estimate(self._checked(request), model)))
+        return _numbered(json_reply(self._estimate(self._checked(request, model), model)))
 
     def _estimate(self, body: Mapping[str, Any], model: str) -> dict[str, Any]:
         told = {
@@ -468,7 +526,7 @@ class ComfyRouterEmulator(JobEmulator):
             "model": f"luma/{model}",
             "pricing_as_of": utc(self.now()),
         }
-        if body["resolution"] not in RESOLUTIONS or body["duration"] not in DURATIONS:
+        if model == FILMS or body["resolution"] not in RESOLUTIONS or body["duration"] not in DURATIONS:
             return {**told, "source": "unknown", "reason": "unpriced_model"}
         usd = _usd(body, model)
         return {
@@ -485,7 +543,7 @@ class ComfyRouterEmulator(JobEmulator):
         try:
             if record.answer is not None:
                 return _replayed(record.answer)
-            body = self._checked(request)
+            body = self._checked(request, model)
             work = record.work = self._admit(body, model, request.headers.get("Idempotency-Key", ""))
         except Refusal:
             self._release(record)
@@ -570,7 +628,8 @@ class ComfyRouterEmulator(JobEmulator):
         return {"queued": "IN_QUEUE", "running": "IN_PROGRESS"}.get(work.state, "COMPLETED")
 
     def _handle(self, work: Work) -> dict[str, Any]:
-        address = f"{self.base_url}/v2/models/luma/{work.model}/requests/{work.id}"
+        provider = "luma_2" if work.model == FILMS else "luma"
+        address = f"{self.base_url}/v2/models/{provider}/{work.model}/requests/{work.id}"
         return {
             "request_id": work.id,
             "status_url": f"{address}/status",
@@ -588,6 +647,17 @@ class ComfyRouterEmulator(JobEmulator):
 
     def _output(self, work: Work) -> dict[str, Any]:
         """Luma's own answer about a finished generation."""
+        if work.model == FILMS:
+            return {
+                "id": self.clip_id(work),
+                "type": work.body["type"],
+                "state": "completed",
+                "model": FILMS,
+                "created_at": utc(work.created_at),
+                "output": [{"type": "video", "url": self.link(work)}],
+                "failure_reason": None,
+                "failure_code": None,
+            }
         with self._keeping:
             if work.id not in self._bodies or self.renews_links:
                 self._bodies[work.id] = {
@@ -678,3 +748,15 @@ def _numbered(reply: Reply) -> Reply:
 def _replayed(reply: Reply) -> Reply:
     again = _numbered(reply)
     return replace(again, headers={**again.headers, "Idempotent-Replayed": "true"})
+
+
+def _film_trouble(body: dict[str, Any]) -> str:
+    """Why Luma's newer API does not take a film; else an empty string. The words are inferred."""
+    stray = [item for item in FILM_INPUT(body, ("body",)) if item.kind == _NOT_DECLARED]
+    if stray:
+        return f"{'.'.join(map(str, stray[0].where[1:]))}: Extra inputs are not permitted"
+    if not 1 <= len(body["prompt"].strip()) <= 6000:
+        return "The prompt should have 1 to 6000 characters"
+    if body["type"] == "video_reframe":
+        return "" if "aspect_ratio" in body else "aspect_ratio is required"
+    return "" if "duration" in body["video"] else "video.duration is required"

@@ -27,6 +27,11 @@ from .server import Fault, Refusal, Reply, Request, Route, file_reply, json_repl
 from .shapes import Problem, Rule, Where, fields, flag, one_of, text, web_address, whole
 
 APP = "/queue/fal-ai/luma-dream-machine"
+AGENT = "/queue/luma/agent"
+"""Ray 3.2; its edit as fal.ai/models/luma/agent/ray/v3.2/video-to-video tells (2026-11-21)."""
+EDIT = ("v3.2", "video-to-video")
+EDIT_USD = {"540p": (0.72, 1.44), "720p": (1.08, 2.16), "1080p": (2.16, 4.32)}
+EDIT_SECONDS = {"5s": 5, "10s": 10}
 USD = {"ray-2": 0.50, "ray-2-flash": 0.20}
 """5 s of 540p; fal publishes the second, the first is reported by others only."""
 RESOLUTIONS = {"540p": 1, "720p": 2, "1080p": 4}
@@ -82,7 +87,20 @@ BODIES["reframe"] = fields(
     {"prompt": text, "image_url": _address, **dict.fromkeys(PIXELS, whole)},
 )
 """The body of each endpoint below a model."""
+# That it takes the nine modes by these names, and no field that is not listed, is inferred.
+BODIES["video-to-video"] = fields(
+    {"prompt": text, "video_url": web_address},
+    {
+        "start_image_url": _address,
+        "resolution": one_of(*EDIT_USD),
+        "duration": one_of(*EDIT_SECONDS),
+        "edit_strength": one_of(*MODES),
+        "hdr": flag,
+        "exr_export": flag,
+    },
+)
 LONGEST = {
+    (EDIT[1], EDIT[0]): 10,
     ("modify", "ray-2"): 10,
     ("modify", "ray-2-flash"): 15,
     ("reframe", "ray-2"): 10,
@@ -115,8 +133,8 @@ class FalEmulator(JobEmulator):
 
     default_key = "5f1ab7c0-0000-4000-8000-000000000001:fal-test-secret"
     refunds_failures = False
-    create = ("POST", "/queue/fal-ai/*")
-    poll = ("GET", f"{APP}/requests/{{id}}/status")
+    create = ("POST", "/queue/*")
+    poll = ("GET", "/queue/*/requests/*/status")
     initiate = ("POST", "/rest/storage/upload/initiate")
     """Method and pattern of the requests that begin an upload."""
 
@@ -130,8 +148,12 @@ class FalEmulator(JobEmulator):
 
     def routes(self) -> list[Route]:
         """Queue, storage and files."""
-        requests = f"{APP}/requests/{{id}}"
+        requests, edits = f"{APP}/requests/{{id}}", f"{AGENT}/requests/{{id}}"
         return [
+            Route("POST", (f"{AGENT}/ray/{{model}}/{{endpoint}}",), self._submit),
+            Route("GET", (f"{edits}/status",), self._status),
+            Route("GET", (edits,), self._result),
+            Route("PUT", (f"{edits}/cancel",), self._cancel),
             Route("POST", (f"{APP}/{{model}}", f"{APP}/{{model}}/{{endpoint}}"), self._submit),
             Route("GET", (f"{requests}/status",), self._status),
             Route("GET", (requests,), self._result),
@@ -202,7 +224,16 @@ class FalEmulator(JobEmulator):
         if refused is not None:
             self._refused[job_id] = refused
         resolution = given.get("resolution", "540p")
-        seconds, times = DURATIONS[given.get("duration", "5s")]
+        if (model, endpoint) == EDIT:
+            told = given.get("duration", "5s")
+            seconds, usd = EDIT_SECONDS[told], EDIT_USD[resolution][list(EDIT_SECONDS).index(told)]
+        else:
+            seconds, times = DURATIONS[given.get("duration", "5s")]
+            usd = (
+                REMADE_USD[endpoint][model]
+                if endpoint in REMADE_USD and not refused
+                else USD.get(model, 0.0) * RESOLUTIONS[resolution] * times
+            )
         work = self.accept(
             id=job_id,
             body=body,
@@ -210,17 +241,13 @@ class FalEmulator(JobEmulator):
             resolution=resolution,
             aspect_ratio=given.get("aspect_ratio", "16:9"),
             seconds=seconds,
-            usd=0.0
-            if refused
-            else REMADE_USD[endpoint][model]
-            if endpoint in REMADE_USD
-            else USD[model] * RESOLUTIONS[resolution] * times,
+            usd=0.0 if refused else usd,
             prompt=given.get("prompt", ""),
-            remake=endpoint if "video_url" in given else "",
+            remake="" if "video_url" not in given else "modify" if endpoint == EDIT[1] else endpoint,
             media=given.get("video_url"),
             longest=LONGEST.get((endpoint, model), 30),
             loop=given.get("loop", False),
-            first=_still(given.get("image_url")),
+            first=_still(given.get("image_url", given.get("start_image_url"))),
             last=_still(given.get("end_image_url")),
         )
         return self._answer_about(work, {"status": "IN_QUEUE", "queue_position": self.before(work)})
@@ -261,7 +288,8 @@ class FalEmulator(JobEmulator):
         return json_reply({"status": "CANCELLATION_REQUESTED"}, 202)
 
     def _answer_about(self, work: Work, content: dict[str, Any], status: int = 200) -> Reply:
-        address = f"{self.origin}{APP}/requests/{work.id}"
+        app = AGENT if work.model == EDIT[0] else APP
+        address = f"{self.origin}{app}/requests/{work.id}"
         return json_reply(
             {
                 **content,
@@ -383,7 +411,8 @@ class FalEmulator(JobEmulator):
 
 def _refusal(model: str, endpoint: str, body: Any) -> Reply | None:
     """What a runner answers to a request that no model takes; None for one that is well formed."""
-    if model not in USD or endpoint not in BODIES:
+    known = endpoint == EDIT[1] if model == EDIT[0] else model in USD and endpoint != EDIT[1]
+    if not known or endpoint not in BODIES:
         # In these words as many quote it: the queue takes every path below an app.
         return json_reply({"detail": f"Path /{model}{endpoint and f'/{endpoint}'} not found"}, 404)
     problems = list(BODIES[endpoint](body, ("body",)))
