@@ -22,20 +22,20 @@ from test_real_comfyui import ComfyUI
 WIDTH = 360
 """Of a node, in pixels of the page; of its picture twice that, so that it is sharp on any screen."""
 AROUND = 14
-BADGE = 16
-"""The price stands above a node."""
 QUALITY = 74
 READY = "return !!window.comfyAPI?.app?.app?.rootGraph && !!window.LiteGraph?.registered_node_types.RayScene"
 SHOW = """
 const app = window.comfyAPI.app.app;
 await app.loadGraphData(%s);
-const [node] = app.rootGraph.nodes;
+const node = app.rootGraph.getNodeById(%d);
+for (const other of app.rootGraph.nodes) if (other !== node) other.pos = [9000, 9000];
 node.setSize([%d, node.computeSize()[1] + %d]);
 node.pos = [0, 0];
 const canvas = app.canvas;
 canvas.ds.scale = 1;
 canvas.ds.offset = [420, 120];
 canvas.deselectAll?.();
+canvas.links_render_mode = -1; // none is drawn
 canvas.setDirty(true, true);
 await new Promise((done) => setTimeout(done, 700));
 const around = node.boundingRect;
@@ -49,6 +49,8 @@ PREFERRED = {
     "Comfy.NodeBadge.NodeIdBadgeMode": "None",
     "Comfy.Minimap.Visible": False,
     "LumaRay.FirstHint": False,
+    # Prices and marks depend on whose keys are there, and change.
+    "Comfy.Extension.Disabled": ["LumaRay.Prices"],
 }
 PLAIN = """
 const app = window.comfyAPI.app.app;
@@ -65,17 +67,21 @@ LETTERS = 44
 LINE = 11
 
 
-def shown(node_id: str) -> dict[str, Any]:
-    """A workflow with such a node alone."""
-    node: dict[str, Any] = {"type": node_id}
+def shown(node_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A workflow with such a node, and that node."""
+    alone: dict[str, Any] = {"id": 1, "type": node_id, "pos": [0, 0]}
+    best, node = {"nodes": [alone], "links": [], "version": 0.4}, alone
     for name in pages.examples(node_id):
         workflow = json.loads((pages.ROOT / "example_workflows" / f"{name}.json").read_text("utf-8"))
         found = next(each for each in workflow["nodes"] if each["type"] == node_id)
-        node = max(node, found, key=lambda each: len(str(each.get("widgets_values", ""))))
-    if "widgets_values" in node:
-        node = {key: each for key, each in node.items() if key not in ("title", "inputs", "outputs")}
-    node |= {"id": 1, "pos": [0, 0]}
-    return {"nodes": [node], "links": [], "version": 0.4, "last_node_id": 1, "last_link_id": 0}
+        if len(_words(found)) > len(_words(node)):
+            best, node = workflow, found
+    node.pop("title", None)
+    return best, node
+
+
+def _words(node: dict[str, Any]) -> str:
+    return str(node.get("widgets_values", ""))
 
 
 def main(wanted: list[str]) -> None:
@@ -101,15 +107,15 @@ def main(wanted: list[str]) -> None:
 
 def draw(tab: Tab, node_id: str) -> None:
     """One picture."""
-    workflow = shown(node_id)
-    texts = [each for each in workflow["nodes"][0].get("widgets_values", []) if len(str(each)) > LETTERS / 2]
+    workflow, node = shown(node_id)
+    texts = [each for each in node.get("widgets_values", []) if len(str(each)) > LETTERS / 2]
     lines = sum(1 + len(line) // LETTERS for text in texts for line in text.splitlines())
-    place = tab.ask(SHOW % (json.dumps(workflow), WIDTH, LINE * lines))
+    place = tab.ask(SHOW % (json.dumps(workflow), node["id"], WIDTH, LINE * lines))
     clip = {
         "x": place["x"] - AROUND,
-        "y": place["y"] - AROUND - BADGE,
+        "y": place["y"] - AROUND,
         "width": place["width"] + 2 * AROUND,
-        "height": place["height"] + 2 * AROUND + BADGE,
+        "height": place["height"] + 2 * AROUND,
         "scale": 1,
     }
     told = tab.call("Page.captureScreenshot", format="webp", quality=QUALITY, clip=clip)

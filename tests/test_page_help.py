@@ -13,6 +13,7 @@ pytestmark = ONE_RENDERER
 
 HELP = ".node-help-content"
 LANGUAGE = "fr"
+OPEN = "const info = document.querySelector('[data-testid=info-button]'); info?.click(); return !!info"
 WINDOW = (1500, 1000)
 """Of a laptop. In a narrower one the panel is so narrow that the widest tables are scrolled."""
 MARK = "§ "
@@ -61,7 +62,7 @@ def test_help_has_its_picture_and_no_table_that_is_too_wide_also_where_nobody_tr
         page.ask("graph.clear(); return null")
         page.select(page.add(node_id))
         if not page.count(HELP):
-            page.ask("document.querySelector('[data-testid=info-button]').click(); return null")
+            page.until(OPEN)
         told[node_id] = page.until(NARROW, title)
         page.shot(f"help-{node_id}")
     assert {name: panel["wide"] for name, panel in told.items() if panel["wide"]} == {}
