@@ -115,13 +115,13 @@ export function editor({ change }) {
       const named = scene.pictures.map(({ number }) => /** @type {[string, string]} */ ([String(number), `K${number}`]));
       [first, last].forEach((select, index) => {
         const number = shot.keyframes[index];
-        const place = /** @type {[string, string]} */ ([OWN, shot.own_keyframes ? "by its place" : `by its place: ${number === null ? "none" : `K${number}`}`]);
+        const place = /** @type {[string, string]} */ ([OWN, shot.own_keyframes ? "by its place" : `${number === null ? "none" : `K${number}`}, by its place`]);
         offer(select, [place, [NONE, "none"], ...named], shot.own_keyframes ? (number === null ? NONE : String(number)) : OWN);
       });
       offer(take, shot.takes.map((each) => [String(each.take), `${each.take}: ${each.words}`]), String(shot.take));
       loop.checked = shot.loop;
       const next = shot.takes.find((each) => each.take === shot.take + 1);
-      again.textContent = `Re-roll: take ${shot.take + 1}${next?.price ? `, ${next.price}` : next ? `, ${next.words}` : ""}`;
+      again.textContent = `Re-roll: take ${shot.take + 1}${next ? `, ${next.price || (next.state === "free" ? "free" : next.words)}` : ""}`;
       earlier.disabled = shot.number === 1;
       later.disabled = shot.number === count;
       remove.disabled = count === 1;
