@@ -27,10 +27,7 @@ export function editor({ change }) {
   let count = 0;
 
   /** Change one field of the shot that is shown. @param {string} name @param {unknown} value */
-  const set = (name, value) => {
-    const number = shown?.number;
-    return change((shot) => ({ change: "field", shot: number ?? shot, name, value }));
-  };
+  const set = (name, value) => change((shot) => ({ change: "field", shot, name, value }));
 
   const words = make("textarea", { rows: 3, spellcheck: true });
   const seconds = make("select");
