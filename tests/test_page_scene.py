@@ -222,6 +222,7 @@ def test_a_shot_is_added_and_removed(page):
     page.see(SHOT, "cannot be made so")
     page.click(BUTTON, "Remove this shot")
     becomes(page, node, "9 s | a fox wakes\nit runs")
+    page.see(STATUS, "Shot 2 is removed.")
     page.click(SHOT, "it runs")
     page.press("Delete")
     becomes(page, node, "9 s | a fox wakes")
@@ -308,6 +309,7 @@ def test_shots_between_pictures_show_them_and_keep_them_where_they_go(page):
     page.see(STATUS, "Shot 2 is shot 1 now. Its pictures go with it.")
     choose(page, labelled(page, "Ends on"), "0")
     becomes(page, node, "K1 > K0 | a bear between pictures\nK0 > K1 | a fox between pictures")
+    page.see(STATUS, "Shot 1: K1 > K0.")
     choose(page, labelled(page, "Begins on"), "place")
     becomes(page, node, "a bear between pictures\nK0 > K1 | a fox between pictures")
 

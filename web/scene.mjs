@@ -56,6 +56,8 @@ export function open(node) {
   let chosen = 1;
   /** The shot that plays; 0 for none. */
   let plays = 0;
+  /** How often the person chose a shot. */
+  let choices = 0;
   let running = false;
   let closed = false;
   let soon = 0;
@@ -142,6 +144,7 @@ export function open(node) {
   /** @param {number} number */
   function choose(number) {
     if (!scene) return;
+    choices += 1;
     chosen = Math.max(1, Math.min(number, scene.shots.length));
     for (const each of strip.querySelectorAll("button")) {
       const own = each.dataset.shot === String(chosen);
@@ -198,10 +201,11 @@ export function open(node) {
   let last = Promise.resolve();
   /**
    * Change the sheet; one change after the other, each of what the one before it made.
-   * @param {(shot: number) => Record<string, unknown>} wanted given the chosen shot
+   * @param {(shot: number) => Record<string, unknown>} wanted given the shot that is chosen now, wherever it went meanwhile
    * @returns {Promise<void>}
    */
   function change(wanted) {
+    const [number, choice] = [chosen, choices];
     const done = last.then(async () => {
       const here = nodeOf(/** @type {string} */ (id));
       const widget = sheetOf(here);
@@ -209,7 +213,7 @@ export function open(node) {
       if (here.inputs?.some((/** @type {any} */ each) => each.widget?.name === "sheet" && each.link != null))
         throw new Error("The sheet comes from another node: change it there.");
       const known = scene?.pictures.map(({ number }) => number) ?? [];
-      const told = await ask("scene/edit", { sheet: widget.value, edit: wanted(chosen), pictures: known });
+      const told = await ask("scene/edit", { sheet: widget.value, edit: wanted(choice === choices ? chosen : number), pictures: known });
       changing(() => (widget.value = told.sheet));
       here.setDirtyCanvas?.(true, true);
       chosen = told.shot;

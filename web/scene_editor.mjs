@@ -27,10 +27,7 @@ export function editor({ change }) {
   let count = 0;
 
   /** Change one field of the shot that is shown. @param {string} name @param {unknown} value */
-  const set = (name, value) => {
-    const number = shown?.number;
-    return change((shot) => ({ change: "field", shot: number ?? shot, name, value }));
-  };
+  const set = (name, value) => change((shot) => ({ change: "field", shot, name, value }));
 
   const words = make("textarea", { rows: 3, spellcheck: true });
   const seconds = make("select");
@@ -115,13 +112,13 @@ export function editor({ change }) {
       const named = scene.pictures.map(({ number }) => /** @type {[string, string]} */ ([String(number), `K${number}`]));
       [first, last].forEach((select, index) => {
         const number = shot.keyframes[index];
-        const place = /** @type {[string, string]} */ ([OWN, shot.own_keyframes ? "by its place" : `by its place: ${number === null ? "none" : `K${number}`}`]);
+        const place = /** @type {[string, string]} */ ([OWN, shot.own_keyframes ? "by its place" : `${number === null ? "none" : `K${number}`}, by its place`]);
         offer(select, [place, [NONE, "none"], ...named], shot.own_keyframes ? (number === null ? NONE : String(number)) : OWN);
       });
       offer(take, shot.takes.map((each) => [String(each.take), `${each.take}: ${each.words}`]), String(shot.take));
       loop.checked = shot.loop;
       const next = shot.takes.find((each) => each.take === shot.take + 1);
-      again.textContent = `Re-roll: take ${shot.take + 1}${next?.price ? `, ${next.price}` : next ? `, ${next.words}` : ""}`;
+      again.textContent = `Re-roll: take ${shot.take + 1}${next ? `, ${next.price || (next.state === "free" ? "free" : next.words)}` : ""}`;
       earlier.disabled = shot.number === 1;
       later.disabled = shot.number === count;
       remove.disabled = count === 1;
