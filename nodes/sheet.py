@@ -73,7 +73,7 @@ class Line:
             fields.append(f"take {self.take}")
         if self.loop:
             fields.append("loop")
-        if self.prompt or not fields:
+        if self.prompt:
             fields.append(self.prompt if _is_prompt(self.prompt) else _escaped(self.prompt))
         return " | ".join(fields)
 
@@ -95,7 +95,7 @@ def read(text: str) -> tuple[Line, ...]:
 
 def written(lines: Sequence[Line]) -> str:
     """The sheet of these shots; `read` gives them back."""
-    return "".join(f"{line.text}\n" for line in lines)
+    return "".join(f"{line.text or _escaped('')}\n" for line in lines)
 
 
 def places(lines: Sequence[Line], known: Sequence[int]) -> list[tuple[int | None, int | None]]:
