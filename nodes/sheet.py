@@ -41,7 +41,7 @@ _SEVERAL: Final = {
 }
 _ESCAPES: Final = {"\\": "\\\\", "|": "\\|", "\n": "\\n", "\r": "\\r"}
 _ESCAPED: Final = re.compile(r"\\([\\|nr])")
-_FIELD: Final = re.compile(r"\s*(?:(\\(?:\\[\\|nr]|[^|])*)|([^|]*))(?:\||$)", re.DOTALL)
+_FIELD: Final = re.compile(r"\s*(?:(\\(?:\\[\\|nr]|[^|])*)|([^|]*))(?:\||\Z)")
 """A field that begins with a backslash, or another one."""
 _LINES: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 Kind = Literal["shot", "more", "remark"]
@@ -209,7 +209,8 @@ def _fields(content: str) -> Iterator[str]:
 def field_end(line: str, begin: int) -> int:
     """Where the bar is that ends the field which begins at *begin*; -1 for the last one."""
     found = _FIELD.match(line, begin)
-    return found.end() - 1 if found is not None and line[found.end() - 1 : found.end()] == "|" else -1
+    end = found.end() if found is not None else begin
+    return end - 1 if end > begin and line[end - 1] == "|" else -1
 
 
 def _is_prompt(words: str) -> bool:
