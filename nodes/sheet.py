@@ -41,7 +41,7 @@ _SEVERAL: Final = {
 }
 _ESCAPES: Final = {"\\": "\\\\", "|": "\\|", "\n": "\\n", "\r": "\\r"}
 _ESCAPED: Final = re.compile(r"\\([\\|nr])")
-_FIELD: Final = re.compile(r"\s*(?:(\\(?:\\[\\|nr]|[^|])*)|([^|]*))(?:\||$)", re.DOTALL)
+_FIELD: Final = re.compile(r"\s*(?:(\\(?:\\[\\|nr]|[^|])*)|([^|]*))(?:\||\Z)")
 """A field that begins with a backslash, or another one."""
 _LINES: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 Kind = Literal["shot", "more", "remark"]
@@ -73,7 +73,7 @@ class Line:
             fields.append(f"take {self.take}")
         if self.loop:
             fields.append("loop")
-        if self.prompt or not fields:
+        if self.prompt:
             fields.append(self.prompt if _is_prompt(self.prompt) else _escaped(self.prompt))
         return " | ".join(fields)
 
@@ -95,7 +95,7 @@ def read(text: str) -> tuple[Line, ...]:
 
 def written(lines: Sequence[Line]) -> str:
     """The sheet of these shots; `read` gives them back."""
-    return "".join(f"{line.text}\n" for line in lines)
+    return "".join(f"{line.text or _escaped('')}\n" for line in lines)
 
 
 def places(lines: Sequence[Line], known: Sequence[int]) -> list[tuple[int | None, int | None]]:
@@ -209,7 +209,8 @@ def _fields(content: str) -> Iterator[str]:
 def field_end(line: str, begin: int) -> int:
     """Where the bar is that ends the field which begins at *begin*; -1 for the last one."""
     found = _FIELD.match(line, begin)
-    return found.end() - 1 if found is not None and line[found.end() - 1 : found.end()] == "|" else -1
+    end = found.end() if found is not None else begin
+    return end - 1 if end > begin and line[end - 1] == "|" else -1
 
 
 def _is_prompt(words: str) -> bool:

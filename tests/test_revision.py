@@ -69,8 +69,6 @@ def test_the_first_line_of_a_shot_may_go():
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("prompt", "push_in", "would be read as something else than its prompt"),
-        ("prompt", "take 3", "would be read as something else"),
         ("prompt", "a | b", "holds no |"),
         ("prompt", 5, "no value for the prompt"),
         ("seconds", 0, "no value for the seconds"),
@@ -93,9 +91,11 @@ def test_what_is_no_value_of_a_field_is_refused(name, value, words):
     assert str(told.value).endswith("Nothing was changed.")
 
 
-def test_a_prompt_at_the_margin_that_looks_like_a_remark_is_refused():
-    with pytest.raises(InvalidInput, match="would be read as something else"):
-        changed("a fox\na bear", 2, "prompt", "# a bear")
+@pytest.mark.parametrize("words", ["# a bear", "push_in", "take 3", "pov"])
+def test_a_prompt_that_looks_like_something_else_is_written_so_that_it_stays_a_prompt(words):
+    now = changed("a fox\na bear", 2, "prompt", words)
+    assert now.text == f"a fox\n\\{words}"
+    assert [line.prompt for line in read(now.text)] == ["a fox", words]
 
 
 def test_the_only_word_of_a_shot_is_not_taken_away():
