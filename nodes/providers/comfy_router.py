@@ -74,8 +74,7 @@ _PRICES: Final = {
 }
 # That the router costs what the node costs is documented; the table is the node's badge.
 _PRICE_SOURCE: Final = Source(where="ComfyUI's own price badge", day="2026-11-20", unverified=True)
-_CREDITS: Final = 211
-"""For a dollar."""
+_CREDITS: Final = 211  # for a dollar
 _FILM_PRICES: Final = {
     # credits a second
     Operation.MODIFY_VIDEO: {"360p": "22.79", "540p": "30.38", "720p": "45.58", "1080p": "91.15"},
@@ -86,8 +85,10 @@ _FILM_PRICE_SOURCE: Final = Source(
     day="2026-11-21",
     unverified=True,
 )
-_LONGEST: Final = {Operation.MODIFY_VIDEO: 18, Operation.REFRAME_VIDEO: 30}
-"""Seconds, as Luma's own API has it."""
+_LONGEST: Final = {
+    Operation.MODIFY_VIDEO: 18,
+    Operation.REFRAME_VIDEO: 30,
+}  # seconds, as Luma's own API has it
 _FILM_RATIOS: Final = ("16:9", "9:16", "1:1", "4:3", "3:4", "21:9")
 _FILMS: Final = "v2/models/luma_2/ray-3.2/requests"
 _QUEUES: Final = {model: f"v2/models/luma/{model}/requests" for model in ("ray-2", "ray-flash-2")}
@@ -208,7 +209,7 @@ class ComfyRouter(Provider):
                 largest=100 * MEGABYTE,
                 modes=MODES if operation is Operation.MODIFY_VIDEO else (),
                 places=operation is Operation.REFRAME_VIDEO,
-                tariff=Tariff(per_second={size: Decimal(each) / _CREDITS for size, each in rates.items()}),
+                tariff=Tariff(per_second={size: Decimal(rate) / _CREDITS for size, rate in rates.items()}),
             ),
         )
         for operation, rates in _FILM_PRICES.items()
