@@ -85,11 +85,9 @@ _FILM_PRICE_SOURCE: Final = Source(
     day="2026-11-21",
     unverified=True,
 )
-_LONGEST: Final = {
-    Operation.MODIFY_VIDEO: 18,
-    Operation.REFRAME_VIDEO: 30,
-}  # seconds, as Luma's own API has it
+_LONGEST: Final = {Operation.MODIFY_VIDEO: 18, Operation.REFRAME_VIDEO: 30}
 _FILM_RATIOS: Final = ("16:9", "9:16", "1:1", "4:3", "3:4", "21:9")
+_FILM_FRAMES: Final = frozenset({("none", "none"), ("image", "none")})
 _FILMS: Final = "v2/models/luma_2/ray-3.2/requests"
 _QUEUES: Final = {model: f"v2/models/luma/{model}/requests" for model in ("ray-2", "ray-flash-2")}
 _ENDS: Final = {"status_url": "/status", "response_url": "", "cancel_url": "/cancel"}
@@ -196,11 +194,7 @@ class ComfyRouter(Provider):
             durations=(),
             resolutions=tuple(rates),
             aspect_ratios=_FILM_RATIOS if operation is Operation.REFRAME_VIDEO else (AS_THE_SOURCE,),
-            keyframes=frozenset(
-                {("none", "none")}
-                if operation is Operation.REFRAME_VIDEO
-                else {("none", "none"), ("image", "none")}
-            ),
+            keyframes=_FILM_FRAMES if operation is Operation.MODIFY_VIDEO else frozenset({("none", "none")}),
             prompt_length=(1, 6000),
             price_source=_FILM_PRICE_SOURCE,
             remaking=Remaking(
