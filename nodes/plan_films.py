@@ -120,7 +120,7 @@ def _makers(operation: Operation, film: Expected) -> Iterator[str]:
     """Who may have made a clip, of those that sell *operation*: a provider works on its own clips only."""
     for provider in PROVIDERS:
         sells = any(offer.operation is operation for offer in provider.offers)
-        if sells and not provider.local and film.provider in (AUTO, provider.name):
+        if sells and film.provider in (AUTO, provider.name):
             yield provider.name
 
 

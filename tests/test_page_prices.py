@@ -65,6 +65,11 @@ def test_without_a_key_a_node_is_the_free_animatic(page):
     assert (told["graph"]["line"], told["graph"]["new"], told["over"]) == ("1 free", 0, "")
 
 
+def test_without_a_key_what_is_made_of_a_free_clip_is_free_too(page):
+    nodes = shot("a fox"), changed("RayUpscaleVideo", "1"), changed("RayAddAudio", "1")
+    assert set(badges(page, film(*nodes)).values()) == {"free · animatic"}
+
+
 def test_a_node_tells_price_and_provider_and_the_graph_the_sum(page, seller):
     told = quoted(page, film(shot("one"), shot("two", model="ray-2")))
     assert {node: each["badge"] for node, each in told["nodes"].items()} == {
