@@ -205,7 +205,7 @@ def _said(name: str, value: Any) -> str:
 
 def _text(name: str, value: Any) -> str:
     """A field as it is written; empty for none."""
-    return Line(**{"prompt": "", name: value}).text
+    return Line(**{"prompt": "", name: value}).text if value else ""
 
 
 # -- the text -------------------------------------------------------------------------------------------------

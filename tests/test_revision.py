@@ -270,3 +270,17 @@ def test_moving_a_shot_there_and_back_without_pictures_gives_the_same_text():
         for to in (1, 2, 3):
             assert moved(moved(WALK, shot, to).text, to, shot).text == WALK
     assert read(WALK)[2] == Line(prompt="waves", keyframes=(None, None), loop=True)
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [
+        ("K1 > K0 | a bear", "keyframes", None),
+        ("7 s | a bear", "seconds", None),
+        ("take 2 | a bear", "take", None),
+        ("push_in | a bear", "concepts", []),
+        ("loop | a bear", "loop", False),
+    ],
+)
+def test_a_field_is_taken_away(line, name, value):
+    assert changed(f"{line}\na fox", 1, name, value).text == "a bear\na fox"
