@@ -36,7 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--key", help="the only key that is accepted")
     parser.add_argument("--full-size", action="store_true", help="pictures of the real size")
     chosen = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell has what it starts in the background ignore Ctrl-C.
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, signal.default_int_handler)
 
     module, name = EMULATORS[chosen.name].split(":")
     emulator: Emulator = getattr(importlib.import_module(module), name)(
