@@ -24,6 +24,10 @@ def page_environment():
 def settings(page):
     page.settings()
     page.see(SETTINGS)
+    # Both panels are loaded when they are opened, and fade in.
+    page.see(f"{SETTINGS} .luma-ray-card")
+    page.see(f"{SETTINGS} input[type=number]")
+    page.until("return !document.querySelector(given[0])?.textContent.includes('Loading')", SETTINGS)
     yield page
     page.press("Escape")
     page.gone(SETTINGS)
