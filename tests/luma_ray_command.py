@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import conftest  # noqa: F401 - makes the checkout importable as luma_ray
@@ -9,4 +10,6 @@ import conftest  # noqa: F401 - makes the checkout importable as luma_ray
 if __name__ == "__main__":
     from luma_ray.nodes.cli import main
 
+    # A shell has what it starts in the background ignore Ctrl-C, and so would this.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())
