@@ -25,7 +25,7 @@ from fakes import text
 from luma_agents.types import generation_create_params
 from luma_ray.nodes.generation import errors
 from luma_ray.nodes.generation.canvas import placed
-from luma_ray.nodes.generation.offer import Completed, Unanswered
+from luma_ray.nodes.generation.offer import Completed, Failed, Job, Unanswered
 from luma_ray.nodes.generation.ray import ASPECT_RATIOS, MODES
 from luma_ray.nodes.generation.request import AS_THE_SOURCE, GenerationReference, Operation, SourceVideo
 from luma_ray.nodes.hosting.fal import Fal as FalStorage
@@ -252,6 +252,36 @@ def test_fal_is_asked_for_an_edit_by_ray_3_2_in_its_own_words_and_at_its_own_que
         assert emulator.requests[-1].path == "/queue/luma/agent/ray/v3.2/video-to-video"
         look(emulator, replace(job, details={"app": "luma/agent"}))
         assert f"/queue/luma/agent/requests/{job.id}/status" in [each.path for each in emulator.requests]
+
+
+def test_an_edit_by_ray_3_2_at_fal_is_found_by_its_id_alone(monkeypatch):
+    edit = modify(model="ray-3.2", resolution="720p", first_frame=A, mode="adhere_2")
+    _, submitted, look, outcome = calls(Fal())
+    with led_to(FalEmulator(), monkeypatch) as emulator:
+        bare = Job(id=submitted(emulator, edit, pictures=GIVEN).id)
+        ended = outcome(
+            emulator, bare
+        )  # with what the emulator cannot fetch: the answer of the app that knows it
+        assert isinstance(ended, Failed)
+        assert "could not read" in ended.reason
+        assert emulator.requests[-1].path == f"/queue/luma/agent/requests/{bare.id}"
+        another = Job(id=submitted(emulator, edit, pictures=GIVEN).id)
+        assert Fal().cancel(client_for(Fal(), emulator), another) == "asked"
+        assert emulator.requests[-1].path == f"/queue/luma/agent/requests/{another.id}/cancel"
+        with pytest.raises(errors.Rejected):
+            look(emulator, Job(id="nobody-knows-it"))
+
+
+def test_an_edit_at_fal_whose_answer_was_lost_comes_home_by_the_id_that_a_person_saw(tmp_path, monkeypatch):
+    edit = modify(model="ray-3.2", resolution="720p", mode="adhere_2", source=film())
+    with led_to(FalEmulator(), monkeypatch) as emulator:
+        life = Life(tmp_path, Fal(), FalStorage())
+        emulator.fail_next(*emulator.create, Fault.lost_answer())
+        with pytest.raises(errors.SubmissionUncertain):
+            life.buy(edit)
+        life.found(life.row().id, emulator.creates[0].id, clock=life.clock)
+        assert life.buy(edit).path.is_file()
+        assert len(emulator.creates) == 1
 
 
 def test_comfy_router_is_asked_for_films_by_ray_3_2_as_luma_is_without_the_model():

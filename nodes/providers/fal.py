@@ -18,9 +18,10 @@ report. It makes 5 or 10 s and prices no more, so longer films are not taken.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
 
 from ..generation import luma_video
@@ -61,6 +62,8 @@ from ..generation.request import (
 if TYPE_CHECKING:
     from ..generation.client import Answer, Client
     from ..generation.credentials import Secret
+
+T = TypeVar("T")
 
 _APP: Final = "fal-ai/luma-dream-machine"
 _AGENT: Final = "luma/agent"
@@ -297,7 +300,7 @@ class Fal(Provider):
 
     def status(self, client: Client, job: Job) -> Status:
         """GET status_url, and of a job that is over response_url."""
-        reply = client.get(_address(client, job, "status_url"))
+        job, reply = _ask(client, job, "status_url", client.get)
         about(reply, job.id, "request_id")
         match reply["status"]:
             case "IN_QUEUE":
@@ -312,7 +315,7 @@ class Fal(Provider):
     def cancel(self, client: Client, job: Job) -> Cancellation:
         """PUT cancel_url. 202 for a job that leaves the queue, and for one whose runner may go on all the same."""
         try:
-            client.call("PUT", _address(client, job, "cancel_url"))
+            _ask(client, job, "cancel_url", partial(client.call, "PUT"))
         except Rejected:
             return "impossible"  # 400: it is finished, the clip is there. 404: nobody knows it.
         return "asked"
@@ -404,13 +407,32 @@ def _stopped(kind: str, said: str) -> Failed:
     )
 
 
-def _address(client: Client, job: Job, name: str) -> str:
-    """Where to ask about *job*: as fal said, else, as for a job known by its id alone, as its queue is documented."""
+def _ask(client: Client, job: Job, name: str, ask: Callable[[str], T]) -> tuple[Job, T]:
+    """The answer at one of the addresses of *job*, and the job with the app that knows it.
+
+    One that is known by its id alone is looked for in both apps: it may be the answer to a lost create.
+    """
+    if "app" not in job.details and not _told(client, job, name):
+        here = Job(id=job.id, details={**job.details, "app": _APP})
+        try:
+            return here, ask(_address(client, here, name))
+        except Rejected as error:
+            if error.status != 404:
+                raise
+        job = Job(id=job.id, details={**job.details, "app": _AGENT})
+    return job, ask(_address(client, job, name))
+
+
+def _told(client: Client, job: Job, name: str) -> str:
+    """The address that fal gave; empty where it gave none of its own."""
     told = job.details.get(name)
-    if isinstance(told, str) and client.owns(told):
-        return told
+    return told if isinstance(told, str) and client.owns(told) else ""
+
+
+def _address(client: Client, job: Job, name: str) -> str:
+    """Where to ask about *job*: as fal said, else as its queue is documented."""
     app = _AGENT if job.details.get("app") == _AGENT else _APP
-    return f"{app}/requests/{quote(job.id, safe='')}{_ENDS[name]}"
+    return _told(client, job, name) or f"{app}/requests/{quote(job.id, safe='')}{_ENDS[name]}"
 
 
 def _problem(item: Any) -> str:

@@ -253,6 +253,7 @@ class FalEmulator(JobEmulator):
         return self._answer_about(work, {"status": "IN_QUEUE", "queue_position": self.before(work)})
 
     def _status(self, request: Request, id: str) -> Reply:
+        self._own(request, id)
         work = self.looked_at(id)
         if work.state == "queued":
             told: dict[str, Any] = {"status": "IN_QUEUE", "queue_position": self.before(work)}
@@ -268,6 +269,7 @@ class FalEmulator(JobEmulator):
         return self._answer_about(work, told)
 
     def _result(self, request: Request, id: str) -> Reply:
+        self._own(request, id)
         work = self.known(id)
         with work.moving:
             if not work.done:
@@ -277,6 +279,7 @@ class FalEmulator(JobEmulator):
 
     def _cancel(self, request: Request, id: str) -> Reply:
         """A runner that is at work gets a signal; Luma's does not heed it (inferred), so the job goes on."""
+        self._own(request, id)
         work = self._jobs.get(id)
         if work is None:
             return json_reply({"status": "NOT_FOUND"}, 404)
@@ -287,9 +290,14 @@ class FalEmulator(JobEmulator):
                 return json_reply({"status": "ALREADY_COMPLETED"}, 400)
         return json_reply({"status": "CANCELLATION_REQUESTED"}, 202)
 
+    def _own(self, request: Request, id: str) -> None:
+        """Raise Refusal about a request of the other app: an app knows its own jobs alone (inferred)."""
+        work = self._jobs.get(id)
+        if work is not None and not request.path.startswith(_app(work)):
+            raise Refusal(self.not_found())
+
     def _answer_about(self, work: Work, content: dict[str, Any], status: int = 200) -> Reply:
-        app = AGENT if work.model == EDIT[0] else APP
-        address = f"{self.origin}{app}/requests/{work.id}"
+        address = f"{self.origin}{_app(work)}/requests/{work.id}"
         return json_reply(
             {
                 **content,
@@ -407,6 +415,10 @@ class FalEmulator(JobEmulator):
         )
         self.uploads[path] = upload
         return upload
+
+
+def _app(work: Work) -> str:
+    return AGENT if work.model == EDIT[0] else APP
 
 
 def _refusal(model: str, endpoint: str, body: Any) -> Reply | None:
