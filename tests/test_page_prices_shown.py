@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from browser.keys import pressed
 
 DIALOG = "dialog.luma-ray-dialog"
 BUTTON = ".luma-ray-price"
@@ -15,6 +16,7 @@ window.drawn ??= (() => {
 window.drawn.length = 0;
 return null;
 """
+DRAWN = "await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))); return null"
 SAYS = """
 const [id, text] = given, there = document.querySelector(`[data-node-id="${id}"]`);
 if (there) return [...there.querySelectorAll("div")].some((each) => each.textContent.trim() === text);
@@ -131,6 +133,21 @@ def test_what_does_not_run_says_nothing(page):
     page.ask("window.drawn.length = 0; app.canvas.setDirty(true, true); return null")
     page.until(f"return !(await (async () => {{ {SAYS} }})())", node, "$0.30 · replicate")
     page.until("return !document.querySelector('.luma-ray-price')?.checkVisibility()")
+
+
+def test_a_short_cut_pressed_as_people_press_it_is_followed(page):
+    """ComfyUI waits for the end of what has the focus, here the node, before it says that the graph has changed."""
+    node = shot(page)
+    says(page, node, "$0.30 · replicate")
+    page.select(node)
+    page.ask("document.querySelector('[data-node-id]')?.focus(); return null")  # as a click does in Vue nodes
+    page.ask("await new Promise((done) => setTimeout(done, 600)); return null")  # nothing else is on its way
+    for event in pressed("Control+b"):
+        page.call("Input.dispatchKeyEvent", **event)
+        page.ask(DRAWN)
+    assert page.ask("return node(given[0]).mode", node) == 4
+    page.ask("window.drawn.length = 0; app.canvas.setDirty(true, true); return null")
+    page.until(f"return !(await (async () => {{ {SAYS} }})())", node, "$0.30 · replicate", seconds=5)
 
 
 def test_a_subgraph_says_what_is_in_it_and_so_does_the_node_inside(page):

@@ -8,6 +8,8 @@ import { ask } from "./talk.js";
 
 /** Milliseconds without another change before a question goes out. */
 const PAUSE = 250;
+/** Milliseconds until what a person did has changed the nodes. */
+const SETTLED = 50;
 /** By state: white stands out from each of them, on light and on dark nodes. @type {Record<string, string>} */
 const COLOURS = { new: "#1e4e8c", refused: "#a61b1b", free: "#256029", library: "#256029" };
 const ACTS = "This graph has a node that records or uploads when it is read, so it is priced when you ask for it.";
@@ -107,7 +109,7 @@ function learn(node, row) {
 
 /** Whether *node* says something else than when it was last looked at. @param {any} node */
 function notice(node) {
-  const now = [node.mode, ...(node.widgets ?? []).map((/** @type {any} */ widget) => widget.value)];
+  const now = [node.mode, ...((ours(node) && node.widgets) || []).map((/** @type {any} */ widget) => widget.value)];
   for (const input of node.inputs ?? []) now.push(input.link);
   const before = seen.get(node);
   if (before?.length === now.length && now.every((value, index) => value === before[index])) return;
@@ -212,9 +214,13 @@ app.registerExtension({
     document.addEventListener("luma-ray:told", (event) => {
       if (TELLING.has(/** @type {CustomEvent} */ (event).detail)) soon(true);
     });
-    // A field of the canvas renderer says nothing while somebody types in it.
-    const typed = () => app.canvas?.graph?.nodes?.filter(ours).forEach(notice);
-    document.addEventListener("input", () => setTimeout(typed), true);
+    // ComfyUI says nothing while somebody types, nor of what a short-cut or a menu does to a node that has the focus.
+    let acted = 0;
+    const watch = () => {
+      clearTimeout(acted);
+      acted = setTimeout(() => app.canvas?.graph?.nodes?.forEach(notice), SETTLED);
+    };
+    for (const event of ["input", "keyup", "click"]) document.addEventListener(event, watch, true);
     document.addEventListener("visibilitychange", () => missed && soon());
   },
 });

@@ -36,6 +36,10 @@ app.canvas.ds.offset = [0, 0];
 app.canvas.ds.scale = 1;
 app.canvas.setDirty(true, true);
 """
+SAYS = """
+return [...document.querySelectorAll(".p-toast-message, [role=status], [role=alert]")]
+  .map((each) => each.textContent.trim()).filter(Boolean);
+"""
 DEPRECATED = re.compile(r"deprecat", re.IGNORECASE)
 
 
@@ -59,9 +63,12 @@ class Page:
 
     def until(self, script: str, *given: Any, seconds: float = 20) -> Any:
         """*script* asked again until it returns something true."""
-        return self.tab.until(
-            f"{NAMES} return await (async () => {{ {script} }})();", *given, seconds=seconds
-        )
+        try:
+            return self.tab.until(
+                f"{NAMES} return await (async () => {{ {script} }})();", *given, seconds=seconds
+            )
+        except AssertionError as error:
+            raise AssertionError(f"{error}. The page says: {self.ask(SAYS)}") from None
 
     @property
     def studio(self) -> Any:
