@@ -200,6 +200,47 @@ def test_keys_in_the_strip_are_none_of_comfyuis(page):
     assert page.ask("return graph.nodes.length") == 2
 
 
+def test_another_look_at_the_same_scene_leaves_the_focus_where_it_is(page):
+    opened(page)
+    looks = (
+        "return performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('/scene')).length"
+    )
+    before = page.ask(looks)
+    page.ask(
+        "document.querySelector(`${given[0]} .luma-ray-scene-moves button`).focus(); return null", FIELDS
+    )
+    page.ask("api.dispatchCustomEvent('graphChanged', null); return null")
+    page.until(f"return (await (async () => {{ {looks} }})()) > given[0]", before)
+    page.ask(
+        "await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))); return null"
+    )
+    assert page.ask("return document.activeElement.ariaLabel") == "Remove the camera move crane up"
+
+
+def test_a_change_that_comes_home_late_leaves_the_next_graph_alone(page, stand_in):
+    opened(page)
+    page.press("Enter", "Control+a")
+    page.type("a fox dreams")
+    page.ask("""
+        const own = window.fetch;
+        window.fetch = async (...given) => {
+          const told = await own(...given), place = String(given[0]?.url ?? given[0]);
+          if (place.includes("scene/edit")) await new Promise((done) => (window.late = done));
+          return told;
+        };
+        window.restored = () => (window.fetch = own);
+        return null;
+    """)
+    page.press("Enter")
+    page.until("return !!window.late")
+    page.ask("graph.clear(); return null")
+    node = drawn(page, "a bear wakes")
+    page.ask("window.late(); window.restored(); return null")
+    page.see(".p-toast-message", "this change is not in it")
+    assert text(page, node) == "a bear wakes"
+    page.see(SHOT, "a bear wakes")
+
+
 def test_length_camera_take_and_loop_are_written_into_the_line(page):
     node = opened(page, "a fox wakes")
     choose(page, labelled(page, "Length"), "9")

@@ -61,6 +61,8 @@ export function open(node) {
   let running = false;
   let closed = false;
   let soon = 0;
+  /** What is shown. */
+  let drawn = "";
   const thumbnails = new Thumbnails();
 
   const bill = make("p", { className: "luma-ray-scene-bill" });
@@ -131,6 +133,9 @@ export function open(node) {
 
   /** @param {Scene} told */
   function draw(told) {
+    const now = JSON.stringify([told, chosen]);
+    if (now === drawn) return; // so that an open list, a drag and the focus outlive a look
+    drawn = now;
     const focused = strip.contains(document.activeElement);
     const shots = `${told.shots.length} shot${told.shots.length > 1 ? "s" : ""}`;
     bill.textContent = `${shots} · ${told.seconds} s · ${told.bill}`;
@@ -214,6 +219,10 @@ export function open(node) {
         throw new Error("The sheet comes from another node: change it there.");
       const known = scene?.pictures.map(({ number }) => number) ?? [];
       const told = await ask("scene/edit", { sheet: widget.value, edit: wanted(choice === choices ? chosen : number), pictures: known });
+      if (workflow() !== own || nodeOf(/** @type {string} */ (id)) !== here) {
+        await look(); // the node of that number in another graph keeps its own sheet
+        throw new Error("The graph was opened anew meanwhile: this change is not in it.");
+      }
       changing(() => (widget.value = told.sheet));
       here.setDirtyCanvas?.(true, true);
       chosen = told.shot;
