@@ -77,6 +77,17 @@ def test_another_ratio_is_another_canvas(page, node):
     assert round(width / height, 1) == 2.4
 
 
+def test_a_place_that_comes_home_late_leaves_the_next_graph_alone(page, node):
+    with page.held("/reframe/place") as let_go:
+        page.drag(at(page, 0.5, 0.5), at(page, 0.5, 0.2))
+        page.until("return window.held.length")
+        page.ask("graph.clear(); return null")
+        new = page.add("RayReframeVideo", aspect_ratio="9:16", size=100, across=50, down=50)
+        let_go()
+    page.ask("await new Promise((done) => setTimeout(done, 200)); return null")
+    assert place(page, new) == [100, 50, 50]
+
+
 def test_nobody_is_kept_out(page, node):
     page.accessible(".luma-ray-reframe")
 

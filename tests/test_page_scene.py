@@ -217,25 +217,16 @@ def test_another_look_at_the_same_scene_leaves_the_focus_where_it_is(page):
     assert page.ask("return document.activeElement.ariaLabel") == "Remove the camera move crane up"
 
 
-def test_a_change_that_comes_home_late_leaves_the_next_graph_alone(page, stand_in):
+def test_a_change_that_comes_home_late_leaves_the_next_graph_alone(page):
     opened(page)
     page.press("Enter", "Control+a")
     page.type("a fox dreams")
-    page.ask("""
-        const own = window.fetch;
-        window.fetch = async (...given) => {
-          const told = await own(...given), place = String(given[0]?.url ?? given[0]);
-          if (place.includes("scene/edit")) await new Promise((done) => (window.late = done));
-          return told;
-        };
-        window.restored = () => (window.fetch = own);
-        return null;
-    """)
-    page.press("Enter")
-    page.until("return !!window.late")
-    page.ask("graph.clear(); return null")
-    node = drawn(page, "a bear wakes")
-    page.ask("window.late(); window.restored(); return null")
+    with page.held("/scene/edit") as let_go:
+        page.press("Enter")
+        page.until("return window.held.length")
+        page.ask("graph.clear(); return null")
+        node = drawn(page, "a bear wakes")
+        let_go()
     page.see(".p-toast-message", "this change is not in it")
     assert text(page, node) == "a bear wakes"
     page.see(SHOT, "a bear wakes")

@@ -104,6 +104,7 @@ export function draw(node, element) {
 
   /** Into the widgets, as one step of ComfyUI's own undo. @param {{ size: number, across: number, down: number }} place */
   async function write(place) {
+    if (idOf(node) === null) return; // it is gone; what is written to it would be read by the next node of its number
     changing(() => {
       for (const name of PERCENTS) {
         const one = widget(name);

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,16 @@ app.canvas.setDirty(true, true);
 SAYS = """
 return [...document.querySelectorAll(".p-toast-message, [role=status], [role=alert]")]
   .map((each) => each.textContent.trim()).filter(Boolean);
+"""
+HOLD = """
+const own = (window.heldFetch = window.fetch), [path] = given;
+window.held = [];
+window.fetch = async (...asked) => {
+  const told = await own(...asked), place = String(asked[0]?.url ?? asked[0]);
+  if (place.endsWith(path)) await new Promise((done) => window.held.push(done));
+  return told;
+};
+return null;
 """
 DEPRECATED = re.compile(r"deprecat", re.IGNORECASE)
 
@@ -78,6 +90,22 @@ class Page:
     def tell(self, event: str, data: Any) -> None:
         """Send an event from the server, such as "luma_ray.collected"."""
         self.backend.tell(event, data)
+
+    @contextmanager
+    def held(self, path: str) -> Iterator[Callable[[], None]]:
+        """While the block lasts, answers at an address that ends so are kept back.
+
+        What it gives waits until there is one, and lets it go.
+        """
+        self.ask(HOLD, path)
+
+        def let_go() -> None:
+            self.until("if (!window.held.length) return false; window.held.shift()(); return true")
+
+        try:
+            yield let_go
+        finally:
+            self.ask("window.fetch = window.heldFetch; for (const each of window.held) each(); return null")
 
     # -- opening ------------------------------------------------------------------------------------------------
 
