@@ -73,6 +73,7 @@ def test_help_has_its_picture_and_no_table_that_is_too_wide_also_where_nobody_tr
     assert min(panel["shown"] for panel in told.values()) > 200
 
 
+@pytest.mark.usefixtures("stand_in")
 def test_strings_of_nodes_are_read_from_the_other_language(page):
     node = page.add("RayExportFilm")
     told = page.ask(
@@ -91,6 +92,7 @@ def test_strings_of_nodes_are_read_from_the_other_language(page):
     assert told["category"].endswith(f"{MARK}Luma Ray")
 
 
+@pytest.mark.usefixtures("stand_in")
 def test_settings_are_read_from_the_other_language(page):
     page.command("Comfy.ShowSettingsDialog")
     page.click("[role=dialog] nav *, [role=dialog] li", f"{MARK}Luma Ray")
