@@ -234,6 +234,26 @@ def test_the_list_is_used_by_the_keyboard_alone(panel):
     assert meant(panel) == "2"
 
 
+def test_a_clip_that_comes_when_its_page_was_left_does_not_play(panel):
+    panel.ask("document.querySelector(given[0]).focus(); return null", LIST)
+    panel.press("ArrowDown")
+    with panel.held("/library/generation") as let_go:
+        panel.press("Enter")
+        panel.until("return window.held.length")
+        panel.press("Escape")
+        panel.gone(DETAILS)
+        panel.ask("""
+            window.begun = 0;
+            const { play } = HTMLMediaElement.prototype;
+            window.unwatched = () => (HTMLMediaElement.prototype.play = play);
+            HTMLMediaElement.prototype.play = function () { window.begun += 1; return play.call(this); };
+            return null;
+        """)
+        let_go()
+    panel.ask("await new Promise((done) => setTimeout(done, 300)); window.unwatched(); return null")
+    assert panel.ask("return window.begun") == 0
+
+
 def test_space_plays_the_clip_in_its_row_and_stops_it(panel):
     panel.ask("document.querySelector(given[0]).focus(); return null", LIST)
     panel.press("Space")

@@ -29,6 +29,7 @@ export function details(id, { plays, changed, other }) {
     still();
     pictures.close();
   };
+  let closed = false;
 
   /** @param {Row} row @param {boolean} starts */
   const screen = (row, starts) => {
@@ -161,6 +162,7 @@ export function details(id, { plays, changed, other }) {
   /** @param {boolean} [starts] */
   const refresh = async (starts = false) => {
     const all = await ask(`library/generation?id=${encodeURIComponent(id)}`);
+    if (closed) return; // else its clip would play where nobody can stop it
     clear();
     const { row } = all;
     const facts = make("dl", {});
@@ -192,5 +194,9 @@ export function details(id, { plays, changed, other }) {
     if (document.activeElement === document.body && element.isConnected) element.focus();
   };
   refresh(plays).catch((error) => element.replaceChildren(make("p", { textContent: error.message })));
-  return { element, close: clear, refresh: async (changed) => (changed === id ? refresh() : undefined) };
+  const close = () => {
+    closed = true;
+    clear();
+  };
+  return { element, close, refresh: async (changed) => (changed === id ? refresh() : undefined) };
 }

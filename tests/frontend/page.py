@@ -47,7 +47,7 @@ const own = (window.heldFetch = window.fetch), [path] = given;
 window.held = [];
 window.fetch = async (...asked) => {
   const told = await own(...asked), place = String(asked[0]?.url ?? asked[0]);
-  if (place.endsWith(path)) await new Promise((done) => window.held.push(done));
+  if (place.split("?")[0].endsWith(path)) await new Promise((done) => window.held.push(done));
   return told;
 };
 return null;
@@ -93,7 +93,7 @@ class Page:
 
     @contextmanager
     def held(self, path: str) -> Iterator[Callable[[], None]]:
-        """While the block lasts, answers at an address that ends so are kept back.
+        """While the block lasts, answers at an address that ends so, but for its query, are kept back.
 
         What it gives waits until there is one, and lets it go.
         """
