@@ -36,7 +36,7 @@ def matrix(providers: Iterable[Provider]) -> list[Row]:
             _of(clips, "durations", DURATIONS),
             _of(clips, "aspect_ratios", ASPECT_RATIOS) if _lacking(clips) else f"all {len(ASPECT_RATIOS)}",
             ", ".join(_also(clips)),
-            _price(provider, clips),
+            _film_prices(clips) if clips[0].remaking else _price(provider, clips),
         )
         for provider in providers
         for model, offers in _by_model(provider.offers)
@@ -134,19 +134,32 @@ def _changes(provider: Provider, offers: Sequence[Offer]) -> list[str]:
     return [word for word, has in words.items() if has] + hosted
 
 
+def _film_prices(offers: Sequence[Offer]) -> str:
+    """What 5 s of 720p cost in each operation, of a model that is sold for films alone."""
+    return ", ".join(f"{offer.operation.words.split()[0]} {_film_price(offer)}" for offer in offers)
+
+
 def _remake_price(provider: Provider, offers: Sequence[Offer]) -> list[str]:
     """What 5 s of 720p cost, or 5 s in the smallest size that is sold above that; nothing for a free preview."""
     if provider.local:
         return []
     offer = offers[0]
+    larger = offer.operation is Operation.UPSCALE_VIDEO
+    return [f"{f'5 s to {_film_size(offer)}' if larger else '5 s of 720p'}: {_film_price(offer)}"]
+
+
+def _film_size(offer: Offer) -> str:
     sizes = [size for size in ("720p", "1080p") if size in offer.resolutions]
-    size = sizes[-1] if offer.operation is Operation.UPSCALE_VIDEO else (sizes or offer.resolutions)[0]
+    return sizes[-1] if offer.operation is Operation.UPSCALE_VIDEO else (sizes or offer.resolutions)[0]
+
+
+def _film_price(offer: Offer) -> str:
     source = SourceVideo(1280, 720, 5.0, 1, "0" * 64, Path())
+    size = _film_size(offer)
     request = GenerationRequest(operation=offer.operation, model=offer.model, resolution=size, source=source)
     usd = offer.price(request)
     unverified = "?" if offer.price_source is not None and offer.price_source.unverified else ""
-    what = f"5 s to {size}" if offer.operation is Operation.UPSCALE_VIDEO else "5 s of 720p"
-    return [f"{what}: {dollars(usd)}{unverified if usd is not None else ''}"]
+    return f"{dollars(usd)}{unverified if usd is not None else ''}"
 
 
 def _sizes(offers: Sequence[Offer]) -> str:
@@ -210,5 +223,5 @@ def _price(provider: Provider, offers: Sequence[Offer]) -> str:
     ]
     source = next((offer.price_source for offer in offers if offer.price_source), None)
     unverified = "?" if source is not None and source.unverified else ""
-    live = ", live" if provider.live_prices else ""
+    live = ", live" if any(provider.tells_price(offer.operation) for offer in offers) else ""
     return f"{dollars(min(prices) if prices else None)}{unverified}{live}"

@@ -58,7 +58,7 @@ WANTED: dict[str, Callable[[Provider, Offer], object]] = {
     "4k": lambda provider, offer: "4k" in offer.resolutions,
     "pictures with nothing more to set up": lambda provider, offer: not needs_hosting(provider),
     "a job that can be asked to stop": lambda provider, offer: can_stop(provider),
-    "a price that is asked live": lambda provider, offer: provider.live_prices,
+    "a price that is asked live": lambda provider, offer: provider.tells_price(offer.operation),
 }
 
 

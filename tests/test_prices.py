@@ -68,6 +68,13 @@ def test_it_is_asked_once_an_hour(desk):
     assert desk.provider.asked == 2
 
 
+def test_what_is_made_from_a_film_is_not_asked_for(desk):
+    """The price of one film is not that of the next, and to be asked it would have to be there."""
+    told = quoted(desk, text(operation=Operation.MODIFY_VIDEO))
+    assert (told.live, desk.provider.asked) == (False, 0)
+    assert desk.provider.tells_price(Operation.TEXT_TO_VIDEO)
+
+
 def test_each_kind_of_clip_has_its_own_price(desk):
     desk.provider.told = [Decimal("0.11"), Decimal("0.44")]
     assert quoted(desk).usd == Decimal("0.11")

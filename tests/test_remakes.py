@@ -309,6 +309,9 @@ def test_comfy_router_is_asked_for_films_by_ray_3_2_as_luma_is_without_the_model
     }
     # 45.58 and 25.32 credits a second, of which 211 are a dollar.
     assert prices == {Operation.MODIFY_VIDEO: "1.0892", Operation.REFRAME_VIDEO: "0.6051"}
+    longer = replace(FILM, seconds=7.0)  # asked for as 10 s, and counted so
+    (edit,) = (offer for offer in ComfyRouter.offers if offer.operation is Operation.MODIFY_VIDEO)
+    assert str(edit.price(modify(model="ray-3.2", resolution="720p", source=longer))) == "2.1602"
     sizes = {offer.operation: offer.resolutions for offer in ComfyRouter.offers if offer.remaking}
     assert "1080p" not in sizes[Operation.REFRAME_VIDEO]
 

@@ -119,10 +119,10 @@ def test_a_price_in_steps_is_that_of_the_step_that_holds_the_film():
     assert priced(tariff, resolution="720p", source=replace(FILM, seconds=18)) is None
 
 
-def test_a_short_film_is_billed_as_the_least_that_is_billed():
-    tariff = Tariff(per_second={AS_THE_SOURCE: Decimal("0.10")}, least_seconds=5)
-    assert priced(tariff, source=replace(FILM, seconds=1)) == Decimal("0.50")
-    assert priced(tariff, source=replace(FILM, seconds=9)) == Decimal("0.90")
+def test_a_film_counts_as_the_length_that_is_asked_for_where_that_is_more():
+    tariff = Tariff(per_second={AS_THE_SOURCE: Decimal("0.10")}, lengths=(5, 10))
+    told = {seconds: priced(tariff, source=replace(FILM, seconds=seconds)) for seconds in (1, 5.04, 7, 12)}
+    assert told == {1: Decimal("0.5"), 5.04: Decimal("0.504"), 7: Decimal(1), 12: Decimal("1.2")}
 
 
 def test_a_price_that_nobody_knows_stays_unknown():

@@ -70,6 +70,13 @@ def test_tables_of_help_have_two_columns_because_its_panel_is_narrow(page):
     assert page.name == "README.md" or wide == []
 
 
+def test_a_model_that_is_sold_for_films_alone_has_its_prices_and_none_that_is_asked_live():
+    rows = {row[:2]: row[-1] for row in tables.matrix(PROVIDERS)}
+    assert rows["fal", "ray-3.2"] == "modify $1.08"
+    assert rows["comfy_router", "ray-3.2"] == "modify $1.08?, reframe $0.60?"
+    assert rows["comfy_router", "ray-2"].endswith(", live")
+
+
 def test_a_stale_table_is_made_anew_and_the_rest_of_a_page_is_left_alone():
     end = "<!-- end of table -->\n"
     page = f"before\n<!-- table: stops -->\n| old |\n{end}between\n<!-- table: jobs -->\n{end}"

@@ -317,7 +317,7 @@ class Provider(ABC):
     keeps: ClassVar[float] = 0
     """Seconds for which a finished clip can be fetched; 0: not documented; infinite: its owner's storage has it."""
     live_prices: ClassVar[bool] = False
-    """`price` asks the provider."""
+    """`price` asks the provider, see `tells_price`."""
     reconciles: ClassVar[bool] = False
     """`reconcile` can find a job whose create was never answered."""
     trial: ClassVar[str] = ""
@@ -418,8 +418,12 @@ class Provider(ABC):
         client.get(self.trial, attempts=TRIES)
         return Account()
 
+    def tells_price(self, operation: Operation) -> bool:
+        """Whether `price` is asked: not of what is made from a film, which would have to be there first."""
+        return self.live_prices and not operation.remakes
+
     def price(self, client: Client, offer: Offer, request: GenerationRequest) -> Decimal | None:
-        """What the provider says now that *request* costs, USD; with `live_prices`. None: it does not say."""
+        """What the provider says now that *request* costs, USD; where it `tells_price`. None: it does not say."""
         return None
 
     def download(

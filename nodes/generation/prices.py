@@ -34,7 +34,7 @@ class Prices:
     def quote(self, provider: Provider, offer: Offer, request: GenerationRequest, clock: Clock) -> Quote:
         """The price of *request*. Where a provider that should tell does not, the published one."""
         published = quote(provider, offer, request)
-        if not provider.live_prices:
+        if not provider.tells_price(request.operation):
             return published
         told = self._live(provider, offer, request, clock)
         return published if told is None else replace(published, usd=told, source=None, live=True)

@@ -28,15 +28,16 @@ class Tariff:
     """The pixels are those of the canvas of the ratio (`canvas.CANVAS`), not of the source."""
     steps: Mapping[tuple[str, int], Decimal] = field(default_factory=dict)
     """By resolution and by the seconds up to which the price holds."""
-    least_seconds: float = 0.0
-    """A shorter source is billed as if it were so long."""
+    lengths: tuple[int, ...] = ()
+    """Seconds that can be asked for, ascending: a source between two may be billed as the longer one."""
 
     def price(self, request: GenerationRequest) -> Decimal | None:
         """USD for *request*; None where nobody says."""
         source = request.source
         if source is None or source.seconds <= 0:
             return None
-        seconds = max(source.seconds, self.least_seconds)
+        asked = (length for length in self.lengths if source.seconds <= length + _SLACK)
+        seconds = max(source.seconds, next(asked, 0))
         if request.resolution in self.per_second:
             return _cents(self.per_second[request.resolution] * Decimal(str(round(seconds, 3))))
         for (resolution, upto), usd in sorted(self.steps.items(), key=lambda step: step[0][1]):

@@ -155,7 +155,7 @@ def _clips(lifecycle: Lifecycle, told: plan.Outlook, states: Mapping[str, str]) 
         return _Clips(title=title, state="free", new=told.clips, price="free", provider=seller.name)
     unsure = ""
     notes: list[str] = []
-    if seller.live_prices and not quoted.live:
+    if seller.tells_price(told.shot.requests[0].operation) and not quoted.live:
         unsure = "~"
         notes.append(f"{seller.title} is asked for its price live, as the clip is bought.")
     elif not quoted.live and quoted.source is not None and quoted.source.unverified:

@@ -85,6 +85,8 @@ _FILM_PRICE_SOURCE: Final = Source(
     day="2026-11-21",
     unverified=True,
 )
+_ASKED: Final = {Operation.MODIFY_VIDEO: (5, 10), Operation.REFRAME_VIDEO: ()}
+"""Seconds, see `luma_video.remade`. Whether they or those of the film are billed, the table does not say."""
 _LONGEST: Final = {Operation.MODIFY_VIDEO: 18, Operation.REFRAME_VIDEO: 30}
 _FILM_RATIOS: Final = ("16:9", "9:16", "1:1", "4:3", "3:4", "21:9")
 _FILM_FRAMES: Final = frozenset({("none", "none"), ("image", "none")})
@@ -203,7 +205,10 @@ class ComfyRouter(Provider):
                 largest=100 * MEGABYTE,
                 modes=MODES if operation is Operation.MODIFY_VIDEO else (),
                 places=operation is Operation.REFRAME_VIDEO,
-                tariff=Tariff(per_second={size: Decimal(rate) / _CREDITS for size, rate in rates.items()}),
+                tariff=Tariff(
+                    per_second={size: Decimal(rate) / _CREDITS for size, rate in rates.items()},
+                    lengths=_ASKED[operation],
+                ),
             ),
         )
         for operation, rates in _FILM_PRICES.items()
@@ -333,11 +338,8 @@ class ComfyRouter(Provider):
     def price(self, client: Client, offer: Offer, request: GenerationRequest) -> Decimal | None:
         """POST .../estimate, with the settings that decide it; prompt and pictures stay here.
 
-        Not for every account yet: then it answers 403, and the published price is used. So it is for what is made
-        from a film: an estimate would want the film.
+        Not for every account yet: then it answers 403, and the published price is used.
         """
-        if request.source is not None:
-            return None
         plain = GenerationRequest(
             operation=Operation.TEXT_TO_VIDEO,
             model=request.model,

@@ -259,12 +259,7 @@ class WaveSpeed(Provider):
         return Account(balance_usd=amount(told["balance"]))
 
     def price(self, client: Client, offer: Offer, request: GenerationRequest) -> Decimal | None:
-        """POST /api/v3/model/price, with the settings that can change it; prompt and picture stay here.
-
-        Not of a film that is made over: its price goes by the film, which would have to be there first.
-        """
-        if request.source is not None:
-            return None
+        """POST /api/v3/model/price, with the settings that can change it; prompt and picture stay here."""
         asked = {"model_id": offer.endpoint, "inputs": _settings(request)}
         told = self._data(client, client.call("POST", "api/v3/model/price", asked))
         if told.get("currency", "USD") != "USD":
