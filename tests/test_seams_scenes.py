@@ -70,6 +70,10 @@ class Place:
         scene = Scene(lines=read("a fox\nit runs"), keyframes={}, settings=replace(FOX, prompt=""))
         return self.studio.scene(scene, clock=FakeClock(), report=Reports(), **told)
 
+    def exported(self, film):
+        cutting, folder = self.studio.cutting, self.folder / "films"
+        return export(cutting, film.generations, folder, "fox", clock=FakeClock(), report=Reports())
+
 
 @pytest.fixture
 def place(tmp_path, seller):
@@ -150,14 +154,7 @@ def test_the_same_film_is_found_again_from_its_ids(place):
 
 def test_an_export_of_a_matched_film_holds_the_clips_as_the_film_shows_them(place):
     film = place.extend(place.first(), match="auto")
-    folder = export(
-        place.studio.cutting,
-        film.generations,
-        place.folder / "films",
-        "fox",
-        clock=FakeClock(),
-        report=Reports(),
-    )
+    folder = place.exported(film)
     assert (folder / "fox.mp4").read_bytes() == film.path.read_bytes()
     first, second = sorted((folder / "clips").iterdir())
     originals = [place.studio.cutting.clip_of(each).path for each in film.generations]
@@ -178,14 +175,7 @@ def test_an_edl_says_which_frames_a_copied_film_shows(place):
     film = place.extend(place.first())
     originals = [place.studio.cutting.clip_of(each).path for each in film.generations]
     assembly = seams.assembled(originals)
-    folder = export(
-        place.studio.cutting,
-        film.generations,
-        place.folder / "films",
-        "fox",
-        clock=FakeClock(),
-        report=Reports(),
-    )
+    folder = place.exported(film)
     text = (folder / "fox.edl").read_text(encoding="ascii")
     cuts = list(otio.adapters.read_from_string(text, "cmx_3600").find_clips())
     ranges = [
